@@ -1,0 +1,50 @@
+//! The project's own tasks. `cargo xtask demo` runs the main job, `cargo xtask ci` passes every check.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod checks;
+mod command;
+mod demo;
+mod tools;
+
+/// Sealpost's own tasks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build server and client, start the server and play a conversation between two people, one offline at first.
+    Demo {
+        /// Stop the server at the end instead of leaving it running.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Run every test: doctests, then all others.
+    Test,
+    /// Run every check: format, lints, docs, dependency rules, tests. This is what CI runs.
+    Ci,
+    /// Look for what the checks need, and install what is missing.
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Demo { once } => demo::run(once),
+        Task::Test => tools::ensure().and_then(|()| checks::test()),
+        Task::Ci => tools::ensure().and_then(|()| checks::ci()),
+        Task::Tools => tools::ensure(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
