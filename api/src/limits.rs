@@ -36,12 +36,8 @@ pub const USERNAME_MAX_BYTES: usize = 32;
 pub const PASSWORD_MIN_BYTES: usize = 8;
 /// Longest password, in bytes: hashing costs the same for all, reading must be bounded.
 pub const PASSWORD_MAX_BYTES: usize = 1024;
-/// One-time prekeys in one upload.
-pub const ONE_TIME_PREKEYS_MAX_UPLOAD: usize = 100;
-/// One-time prekeys stored for one device.
-pub const ONE_TIME_PREKEYS_MAX_STORED: usize = 200;
-/// At or below this many one-time prekeys the server tells the device: a quarter of a full upload.
-pub const ONE_TIME_PREKEYS_LOW: usize = 25;
+pub use sealpost_crypto::prekey::{ONE_TIME_PREKEYS_LOW, ONE_TIME_PREKEYS_MAX_STORED, ONE_TIME_PREKEYS_MAX_UPLOAD};
+
 /// Device lists returned by one call for a client that is behind.
 pub const DEVICE_LISTS_MAX: usize = 64;
 /// Life of an access token, in seconds.
