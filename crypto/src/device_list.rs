@@ -22,8 +22,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::identity::{
-    AccountIdentityKey, AccountIdentityKeyPair, BadSignature, DeviceIdentityKey, IdentityKeyError,
-    Signature,
+    AccountIdentityKey, AccountIdentityKeyPair, BadSignature, DeviceIdentityKey, IdentityKeyError, Signature,
 };
 use crate::ids::{AccountId, DeviceAddress, DeviceId, ParseIdError, RegistrationId};
 use crate::labels;
@@ -143,10 +142,7 @@ impl DeviceList {
     ///
     /// # Errors
     /// [`DeviceListError`] if the body breaks a rule of the form, or names another key than `identity`.
-    pub fn sign(
-        identity: &AccountIdentityKeyPair,
-        body: DeviceListBody,
-    ) -> Result<Self, DeviceListError> {
+    pub fn sign(identity: &AccountIdentityKeyPair, body: DeviceListBody) -> Result<Self, DeviceListError> {
         if identity.public() != body.account_identity {
             return Err(DeviceListError::WrongSigner);
         }
@@ -154,16 +150,10 @@ impl DeviceList {
         let mut labelled = labels::DEVICE_LIST.to_vec();
         write_body(&mut labelled, &body)?;
         let signature = identity.sign(&labelled);
-        let signed = labelled
-            .get(labels::DEVICE_LIST.len()..)
-            .unwrap_or_default();
+        let signed = labelled.get(labels::DEVICE_LIST.len()..).unwrap_or_default();
         let hash = hash(signed);
         let encoded = [signed, signature.as_bytes()].concat().into_boxed_slice();
-        Ok(Self {
-            body,
-            encoded,
-            hash,
-        })
+        Ok(Self { body, encoded, hash })
     }
 
     /// Parses the one binary form and verifies the signature by the account identity key inside. Whether that key is the
@@ -179,16 +169,9 @@ impl DeviceList {
         let body = read_body(signed)?;
         check_body(&body)?;
         body.account_identity
-            .verify(
-                &[labels::DEVICE_LIST, signed].concat(),
-                &Signature::from_bytes(*signature),
-            )
+            .verify(&[labels::DEVICE_LIST, signed].concat(), &Signature::from_bytes(*signature))
             .map_err(|BadSignature| DeviceListError::Signature)?;
-        Ok(Self {
-            body,
-            encoded: encoded.into(),
-            hash: hash(signed),
-        })
+        Ok(Self { body, encoded: encoded.into(), hash: hash(signed) })
     }
 
     /// The binary form, signature included: at most [`DEVICE_LIST_MAX_BYTES`].
@@ -248,10 +231,7 @@ impl DeviceList {
     /// The device of this id, if it is in the list.
     #[must_use]
     pub fn device(&self, device: DeviceId) -> Option<&DeviceEntry> {
-        self.body
-            .devices
-            .iter()
-            .find(|entry| entry.device == device)
+        self.body.devices.iter().find(|entry| entry.device == device)
     }
 
     /// The addresses of all devices.
@@ -290,24 +270,15 @@ impl DeviceList {
             return Err(SuccessionError::AccountIdentity);
         }
         let rekeyed = next.devices().iter().any(|entry| {
-            self.device(entry.device).is_some_and(|old| {
-                old.registration == entry.registration && old.identity != entry.identity
-            })
+            self.device(entry.device)
+                .is_some_and(|old| old.registration == entry.registration && old.identity != entry.identity)
         });
-        if rekeyed {
-            Err(SuccessionError::DeviceIdentity)
-        } else {
-            Ok(())
-        }
+        if rekeyed { Err(SuccessionError::DeviceIdentity) } else { Ok(()) }
     }
 }
 
 fn hash(signed: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(labels::DEVICE_LIST_HASH)
-        .chain_update(signed)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(labels::DEVICE_LIST_HASH).chain_update(signed).finalize().into()
 }
 
 fn check_body(body: &DeviceListBody) -> Result<(), DeviceListError> {
@@ -349,8 +320,7 @@ fn read_body(signed: &[u8]) -> Result<DeviceListBody, DeviceListError> {
         return Err(DeviceListError::UnknownFormat);
     }
     let account = AccountId::from_bytes(*reader.array()?);
-    let account_identity =
-        AccountIdentityKey::from_bytes(reader.array()?).map_err(DeviceListError::Key)?;
+    let account_identity = AccountIdentityKey::from_bytes(reader.array()?).map_err(DeviceListError::Key)?;
     let version = reader.u64()?;
     let previous_hash = *reader.array()?;
     let new_identity = match reader.u8()? {
@@ -365,22 +335,13 @@ fn read_body(signed: &[u8]) -> Result<DeviceListBody, DeviceListError> {
     let mut devices = Vec::with_capacity(count);
     for _ in 0..count {
         devices.push(DeviceEntry {
-            device: DeviceId::new(reader.u8()?)
-                .map_err(|_: ParseIdError| DeviceListError::DeviceId)?,
+            device: DeviceId::new(reader.u8()?).map_err(|_: ParseIdError| DeviceListError::DeviceId)?,
             registration: RegistrationId::from_bytes(*reader.array()?),
-            identity: DeviceIdentityKey::from_bytes(reader.array()?)
-                .map_err(DeviceListError::Key)?,
+            identity: DeviceIdentityKey::from_bytes(reader.array()?).map_err(DeviceListError::Key)?,
         });
     }
     reader.end()?;
-    Ok(DeviceListBody {
-        account,
-        account_identity,
-        version,
-        previous_hash,
-        new_identity,
-        devices,
-    })
+    Ok(DeviceListBody { account, account_identity, version, previous_hash, new_identity, devices })
 }
 
 #[cfg(test)]

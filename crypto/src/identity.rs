@@ -68,11 +68,7 @@ fn decode(bytes: &[u8; 32]) -> Result<VerifyingKey, IdentityKeyError> {
         return Err(IdentityKeyError::NotCanonical);
     }
     let key = VerifyingKey::from_bytes(bytes).map_err(|_| IdentityKeyError::NotCanonical)?;
-    if key.is_weak() {
-        Err(IdentityKeyError::SmallOrder)
-    } else {
-        Ok(key)
-    }
+    if key.is_weak() { Err(IdentityKeyError::SmallOrder) } else { Ok(key) }
 }
 
 macro_rules! identity_key {
@@ -222,11 +218,7 @@ mod tests {
             for sign in [0, 0x80] {
                 let mut bytes = canonical(low);
                 bytes[31] |= sign;
-                assert_eq!(
-                    AccountIdentityKey::from_bytes(&bytes),
-                    Err(IdentityKeyError::NotCanonical),
-                    "{bytes:02x?}"
-                );
+                assert_eq!(AccountIdentityKey::from_bytes(&bytes), Err(IdentityKeyError::NotCanonical), "{bytes:02x?}");
             }
         }
     }
@@ -235,10 +227,7 @@ mod tests {
     fn every_point_of_small_order_is_refused() {
         for point in curve25519_dalek::constants::EIGHT_TORSION {
             let mut bytes = point.compress().to_bytes();
-            assert_eq!(
-                DeviceIdentityKey::from_bytes(&bytes),
-                Err(IdentityKeyError::SmallOrder)
-            );
+            assert_eq!(DeviceIdentityKey::from_bytes(&bytes), Err(IdentityKeyError::SmallOrder));
             bytes[31] ^= 0x80;
             assert!(DeviceIdentityKey::from_bytes(&bytes).is_err());
         }
@@ -248,10 +237,7 @@ mod tests {
     fn a_seed_gives_the_same_pair_again() {
         let pair = DeviceIdentityKeyPair::from_seed(&[7; 32]);
         assert_eq!(*pair.seed(), [7; 32]);
-        assert_eq!(
-            DeviceIdentityKey::from_bytes(pair.public().as_bytes()),
-            Ok(pair.public())
-        );
+        assert_eq!(DeviceIdentityKey::from_bytes(pair.public().as_bytes()), Ok(pair.public()));
         assert_eq!(pair.public().encode()[0], 0x06);
         assert_eq!(&pair.public().encode()[1..], pair.public().as_bytes());
     }
@@ -259,10 +245,7 @@ mod tests {
     #[test]
     fn a_key_pair_never_prints_its_secret() {
         let pair = AccountIdentityKeyPair::from_seed(&[0x5a; 32]);
-        assert_eq!(
-            format!("{pair:?}"),
-            format!("AccountIdentityKeyPair({:?}, secret hidden)", pair.public())
-        );
+        assert_eq!(format!("{pair:?}"), format!("AccountIdentityKeyPair({:?}, secret hidden)", pair.public()));
     }
 
     #[test]
@@ -271,13 +254,7 @@ mod tests {
         let other = DeviceIdentityKeyPair::from_seed(&[2; 32]);
         let signature = pair.sign(b"message");
         assert_eq!(pair.public().verify(b"message", &signature), Ok(()));
-        assert_eq!(
-            pair.public().verify(b"massage", &signature),
-            Err(BadSignature)
-        );
-        assert_eq!(
-            other.public().verify(b"message", &signature),
-            Err(BadSignature)
-        );
+        assert_eq!(pair.public().verify(b"massage", &signature), Err(BadSignature));
+        assert_eq!(other.public().verify(b"message", &signature), Err(BadSignature));
     }
 }

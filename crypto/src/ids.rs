@@ -102,11 +102,7 @@ impl DeviceId {
     /// # Errors
     /// [`ParseIdError::DeviceId`] outside 1–127.
     pub const fn new(id: u8) -> Result<Self, ParseIdError> {
-        if id >= Self::PRIMARY.0 && id <= Self::MAX.0 {
-            Ok(Self(id))
-        } else {
-            Err(ParseIdError::DeviceId)
-        }
+        if id >= Self::PRIMARY.0 && id <= Self::MAX.0 { Ok(Self(id)) } else { Err(ParseIdError::DeviceId) }
     }
 
     /// The number, 1–127.
@@ -219,11 +215,7 @@ impl FromStr for DeviceAddress {
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let (account, rest) = text.split_once('.').ok_or(ParseIdError::Length)?;
         let (device, registration) = rest.split_once('.').ok_or(ParseIdError::Length)?;
-        Ok(Self {
-            account: account.parse()?,
-            device: device.parse()?,
-            registration: registration.parse()?,
-        })
+        Ok(Self { account: account.parse()?, device: device.parse()?, registration: registration.parse()? })
     }
 }
 
@@ -293,10 +285,7 @@ mod tests {
 
     #[test]
     fn an_address_survives_bytes_and_text() {
-        assert_eq!(
-            DeviceAddress::from_bytes(&address().to_bytes()),
-            Ok(address())
-        );
+        assert_eq!(DeviceAddress::from_bytes(&address().to_bytes()), Ok(address()));
         assert_eq!(address().to_string().parse(), Ok(address()));
     }
 
@@ -304,10 +293,7 @@ mod tests {
     fn an_identifier_has_one_spelling() {
         let text = address().account.to_string();
         assert_eq!(text.parse::<AccountId>(), Ok(address().account));
-        assert_eq!(
-            text.to_uppercase().parse::<AccountId>(),
-            Err(ParseIdError::Character)
-        );
+        assert_eq!(text.to_uppercase().parse::<AccountId>(), Err(ParseIdError::Character));
         assert_eq!(text[1..].parse::<AccountId>(), Err(ParseIdError::Length));
         assert_eq!("+7".parse::<DeviceId>(), Err(ParseIdError::Character));
         assert_eq!("07".parse::<DeviceId>(), Err(ParseIdError::Character));
@@ -325,9 +311,6 @@ mod tests {
 
     #[test]
     fn debug_output_is_short() {
-        assert_eq!(
-            format!("{:?}", address()),
-            "DeviceAddress(abababab….7.0c0c0c0c…)"
-        );
+        assert_eq!(format!("{:?}", address()), "DeviceAddress(abababab….7.0c0c0c0c…)");
     }
 }

@@ -11,22 +11,30 @@ pub mod labels;
 pub mod prekey;
 pub mod statement;
 
+#[cfg(feature = "session")]
+mod dh;
+#[cfg(feature = "session")]
+mod kdf;
+#[cfg(feature = "session")]
+mod ratchet;
 mod reader;
+#[cfg(all(test, feature = "session"))]
+mod test_support;
+#[cfg(feature = "session")]
+mod x3dh;
 
 pub use device_list::{
-    DEVICE_LIST_MAX_BYTES, DeviceEntry, DeviceList, DeviceListBody, DeviceListError, MAX_DEVICES,
-    SuccessionError,
+    DEVICE_LIST_MAX_BYTES, DeviceEntry, DeviceList, DeviceListBody, DeviceListError, MAX_DEVICES, SuccessionError,
 };
 pub use identity::{
-    AccountIdentityKey, AccountIdentityKeyPair, BadSignature, DeviceIdentityKey,
-    DeviceIdentityKeyPair, IdentityKeyError, Signature,
+    AccountIdentityKey, AccountIdentityKeyPair, BadSignature, DeviceIdentityKey, DeviceIdentityKeyPair,
+    IdentityKeyError, Signature,
 };
 pub use ids::{
-    AccountId, DeviceAddress, DeviceId, OneTimePrekeyId, ParseIdError, RegistrationId,
-    SignedPrekeyId, UnixMillis,
+    AccountId, DeviceAddress, DeviceId, OneTimePrekeyId, ParseIdError, RegistrationId, SignedPrekeyId, UnixMillis,
 };
 pub use prekey::{
-    OneTimePrekey, OneTimePrekeyPair, PrekeyError, PrekeyPublic, SignedPrekey, SignedPrekeyError,
-    SignedPrekeyPair, VerifiedSignedPrekey,
+    OneTimePrekey, OneTimePrekeyPair, PrekeyError, PrekeyPublic, SignedPrekey, SignedPrekeyError, SignedPrekeyPair,
+    VerifiedSignedPrekey,
 };
 pub use statement::{LoginStatement, RefreshStatement, refresh_token_hash};

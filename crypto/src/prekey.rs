@@ -31,8 +31,7 @@ pub const ONE_TIME_PREKEYS_MAX_STORED: usize = 200;
 /// Below this share of a full upload, in percent, the server tells the device to make more.
 pub const ONE_TIME_PREKEYS_LOW_PERCENT: usize = 25;
 /// The same as a number of keys: fewer than this many left is low.
-pub const ONE_TIME_PREKEYS_LOW: usize =
-    ONE_TIME_PREKEYS_MAX_UPLOAD * ONE_TIME_PREKEYS_LOW_PERCENT / 100;
+pub const ONE_TIME_PREKEYS_LOW: usize = ONE_TIME_PREKEYS_MAX_UPLOAD * ONE_TIME_PREKEYS_LOW_PERCENT / 100;
 
 /// The bytes are not a usable X25519 public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,24 +52,18 @@ pub struct PrekeyPublic([u8; 32]);
 /// u of every point of low order on the curve and its twist, canonically encoded (RFC 7748 section 6.1 asks to beware).
 const LOW_ORDER: [[u8; 32]; 5] = [
     [0; 32],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [
-        1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0,
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
     ],
     [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
-        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
-        0xb8, 0x00,
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
     ],
     [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
-        0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f,
-        0x11, 0x57,
-    ],
-    [
-        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        0xff, 0x7f,
+        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
     ],
 ];
 
@@ -84,16 +77,10 @@ impl PrekeyPublic {
     /// [`PrekeyError`] for u ≥ p (a set top bit included) and for points of low order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PrekeyError> {
         let [first, middle @ .., last] = bytes;
-        if *last > 0x7f
-            || (*last == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed)
-        {
+        if *last > 0x7f || (*last == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed) {
             return Err(PrekeyError::NotCanonical);
         }
-        if LOW_ORDER.contains(bytes) {
-            Err(PrekeyError::LowOrder)
-        } else {
-            Ok(Self(*bytes))
-        }
+        if LOW_ORDER.contains(bytes) { Err(PrekeyError::LowOrder) } else { Ok(Self(*bytes)) }
     }
 
     /// The u-coordinate, little-endian.
@@ -165,35 +152,18 @@ impl SignedPrekey {
         now: UnixMillis,
     ) -> Result<VerifiedSignedPrekey, SignedPrekeyError> {
         identity
-            .verify(
-                &signed_bytes(address, self.id, &self.key, self.expires_at),
-                &self.signature,
-            )
+            .verify(&signed_bytes(address, self.id, &self.key, self.expires_at), &self.signature)
             .map_err(|BadSignature| SignedPrekeyError::Signature)?;
         if now >= self.expires_at {
             return Err(SignedPrekeyError::Expired);
         }
-        Ok(VerifiedSignedPrekey {
-            id: self.id,
-            key: self.key,
-        })
+        Ok(VerifiedSignedPrekey { id: self.id, key: self.key })
     }
 }
 
-fn signed_bytes(
-    address: &DeviceAddress,
-    id: SignedPrekeyId,
-    key: &PrekeyPublic,
-    expires_at: UnixMillis,
-) -> Vec<u8> {
-    [
-        labels::SIGNED_PREKEY,
-        &address.to_bytes(),
-        &id.0.to_be_bytes(),
-        &key.encode(),
-        &expires_at.0.to_be_bytes(),
-    ]
-    .concat()
+fn signed_bytes(address: &DeviceAddress, id: SignedPrekeyId, key: &PrekeyPublic, expires_at: UnixMillis) -> Vec<u8> {
+    [labels::SIGNED_PREKEY, &address.to_bytes(), &id.0.to_be_bytes(), &key.encode(), &expires_at.0.to_be_bytes()]
+        .concat()
 }
 
 /// A signed prekey whose signature and expiry were checked: only [`SignedPrekey::verify`] makes one.
@@ -258,19 +228,10 @@ impl SignedPrekeyPair {
     pub const LEN: usize = 44;
 
     /// Draws a new one that expires [`SIGNED_PREKEY_LIFETIME_MS`] after `now`.
-    pub fn generate<R: CryptoRng + ?Sized>(
-        rng: &mut R,
-        id: SignedPrekeyId,
-        now: UnixMillis,
-    ) -> Self {
+    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R, id: SignedPrekeyId, now: UnixMillis) -> Self {
         let secret = draw(rng);
         let public = PrekeyPublic::of_secret(&secret);
-        Self {
-            id,
-            expires_at: now.saturating_add(SIGNED_PREKEY_LIFETIME_MS),
-            secret,
-            public,
-        }
+        Self { id, expires_at: now.saturating_add(SIGNED_PREKEY_LIFETIME_MS), secret, public }
     }
 
     /// Which one.
@@ -299,23 +260,9 @@ impl SignedPrekeyPair {
 
     /// The signed form for upload. `address` and `identity` must be the device's own.
     #[must_use]
-    pub fn signed(
-        &self,
-        address: &DeviceAddress,
-        identity: &DeviceIdentityKeyPair,
-    ) -> SignedPrekey {
-        let signature = identity.sign(&signed_bytes(
-            address,
-            self.id,
-            &self.public,
-            self.expires_at,
-        ));
-        SignedPrekey {
-            id: self.id,
-            key: self.public,
-            expires_at: self.expires_at,
-            signature,
-        }
+    pub fn signed(&self, address: &DeviceAddress, identity: &DeviceIdentityKeyPair) -> SignedPrekey {
+        let signature = identity.sign(&signed_bytes(address, self.id, &self.public, self.expires_at));
+        SignedPrekey { id: self.id, key: self.public, expires_at: self.expires_at, signature }
     }
 
     /// For storing under encryption: id (u32) ‖ expiry (u64) ‖ secret (32), big-endian.
@@ -337,27 +284,14 @@ impl SignedPrekeyPair {
         let secret = Box::new(Zeroizing::new(*reader.array()?));
         reader.end()?;
         let public = PrekeyPublic::of_secret(&secret);
-        Ok(Self {
-            id,
-            expires_at,
-            secret,
-            public,
-        })
+        Ok(Self { id, expires_at, secret, public })
     }
 }
 
 impl fmt::Debug for SignedPrekeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            id,
-            expires_at,
-            secret: _,
-            public,
-        } = self;
-        write!(
-            f,
-            "SignedPrekeyPair({id}, expires {expires_at}, {public:?}, secret hidden)"
-        )
+        let Self { id, expires_at, secret: _, public } = self;
+        write!(f, "SignedPrekeyPair({id}, expires {expires_at}, {public:?}, secret hidden)")
     }
 }
 
@@ -389,10 +323,7 @@ impl OneTimePrekeyPair {
     /// The form for upload.
     #[must_use]
     pub fn public(&self) -> OneTimePrekey {
-        OneTimePrekey {
-            id: self.id,
-            key: self.public,
-        }
+        OneTimePrekey { id: self.id, key: self.public }
     }
 
     /// For storing under encryption: id (u32, big-endian) ‖ secret (32).
@@ -417,11 +348,7 @@ impl OneTimePrekeyPair {
 
 impl fmt::Debug for OneTimePrekeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            id,
-            secret: _,
-            public,
-        } = self;
+        let Self { id, secret: _, public } = self;
         write!(f, "OneTimePrekeyPair({id}, {public:?}, secret hidden)")
     }
 }

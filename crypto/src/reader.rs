@@ -32,11 +32,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn end(&self) -> Result<(), WrongLength> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(WrongLength)
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(WrongLength) }
     }
 }
 

@@ -26,14 +26,7 @@ pub struct LoginStatement {
 
 impl LoginStatement {
     fn signed_bytes(&self) -> Vec<u8> {
-        [
-            labels::LOGIN_STATEMENT,
-            &self.server,
-            &self.session,
-            &self.address.to_bytes(),
-            &self.refresh_hash,
-        ]
-        .concat()
+        [labels::LOGIN_STATEMENT, &self.server, &self.session, &self.address.to_bytes(), &self.refresh_hash].concat()
     }
 
     /// Signs the statement with the device's identity key.
@@ -46,11 +39,7 @@ impl LoginStatement {
     ///
     /// # Errors
     /// [`BadSignature`] if `identity` did not sign exactly this statement.
-    pub fn verify(
-        &self,
-        identity: &DeviceIdentityKey,
-        signature: &Signature,
-    ) -> Result<(), BadSignature> {
+    pub fn verify(&self, identity: &DeviceIdentityKey, signature: &Signature) -> Result<(), BadSignature> {
         identity.verify(&self.signed_bytes(), signature)
     }
 }
@@ -72,14 +61,7 @@ pub struct RefreshStatement {
 
 impl RefreshStatement {
     fn signed_bytes(&self) -> Vec<u8> {
-        [
-            labels::REFRESH_STATEMENT,
-            &self.server,
-            &self.session,
-            &self.old_hash,
-            &self.next_hash,
-        ]
-        .concat()
+        [labels::REFRESH_STATEMENT, &self.server, &self.session, &self.old_hash, &self.next_hash].concat()
     }
 
     /// Signs the statement with the device's identity key.
@@ -92,11 +74,7 @@ impl RefreshStatement {
     ///
     /// # Errors
     /// [`BadSignature`] if `identity` did not sign exactly this statement.
-    pub fn verify(
-        &self,
-        identity: &DeviceIdentityKey,
-        signature: &Signature,
-    ) -> Result<(), BadSignature> {
+    pub fn verify(&self, identity: &DeviceIdentityKey, signature: &Signature) -> Result<(), BadSignature> {
         identity.verify(&self.signed_bytes(), signature)
     }
 }
@@ -118,21 +96,11 @@ mod tests {
             device: DeviceId::PRIMARY,
             registration: RegistrationId::from_bytes([2; 32]),
         };
-        LoginStatement {
-            server: [3; 16],
-            session: [4; 16],
-            address,
-            refresh_hash: [5; 32],
-        }
+        LoginStatement { server: [3; 16], session: [4; 16], address, refresh_hash: [5; 32] }
     }
 
     fn refresh() -> RefreshStatement {
-        RefreshStatement {
-            server: [3; 16],
-            session: [4; 16],
-            old_hash: [5; 32],
-            next_hash: [6; 32],
-        }
+        RefreshStatement { server: [3; 16], session: [4; 16], old_hash: [5; 32], next_hash: [6; 32] }
     }
 
     #[test]
@@ -143,52 +111,22 @@ mod tests {
         let mut other_device = login().address;
         other_device.device = DeviceId::MAX;
         for changed in [
-            LoginStatement {
-                server: [0; 16],
-                ..login()
-            },
-            LoginStatement {
-                session: [0; 16],
-                ..login()
-            },
-            LoginStatement {
-                address: other_device,
-                ..login()
-            },
-            LoginStatement {
-                refresh_hash: [0; 32],
-                ..login()
-            },
+            LoginStatement { server: [0; 16], ..login() },
+            LoginStatement { session: [0; 16], ..login() },
+            LoginStatement { address: other_device, ..login() },
+            LoginStatement { refresh_hash: [0; 32], ..login() },
         ] {
-            assert_eq!(
-                changed.verify(&pair.public(), &signature),
-                Err(BadSignature)
-            );
+            assert_eq!(changed.verify(&pair.public(), &signature), Err(BadSignature));
         }
         let signature = refresh().sign(&pair);
         assert_eq!(refresh().verify(&pair.public(), &signature), Ok(()));
         for changed in [
-            RefreshStatement {
-                server: [0; 16],
-                ..refresh()
-            },
-            RefreshStatement {
-                session: [0; 16],
-                ..refresh()
-            },
-            RefreshStatement {
-                old_hash: [0; 32],
-                ..refresh()
-            },
-            RefreshStatement {
-                next_hash: [0; 32],
-                ..refresh()
-            },
+            RefreshStatement { server: [0; 16], ..refresh() },
+            RefreshStatement { session: [0; 16], ..refresh() },
+            RefreshStatement { old_hash: [0; 32], ..refresh() },
+            RefreshStatement { next_hash: [0; 32], ..refresh() },
         ] {
-            assert_eq!(
-                changed.verify(&pair.public(), &signature),
-                Err(BadSignature)
-            );
+            assert_eq!(changed.verify(&pair.public(), &signature), Err(BadSignature));
         }
     }
 }

@@ -12,10 +12,7 @@ pub(crate) fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 }
 
 pub(crate) fn write_short(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes
-        .iter()
-        .take(SHORT_BYTES)
-        .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+    bytes.iter().take(SHORT_BYTES).try_for_each(|byte| write!(f, "{byte:02x}"))?;
     f.write_str("…")
 }
 

@@ -48,17 +48,9 @@ fn pair() -> SignedPrekeyPair {
 fn a_signed_prekey_verifies_until_it_expires() {
     let signed = pair().signed(&address(), &identity());
     let last_moment = signed.expires_at.saturating_sub(1);
-    let verified = signed
-        .verify(&address(), &identity().public(), last_moment)
-        .unwrap();
-    assert_eq!(
-        (verified.id(), verified.key()),
-        (SignedPrekeyId(5), pair().public())
-    );
-    assert_eq!(
-        signed.verify(&address(), &identity().public(), signed.expires_at),
-        Err(SignedPrekeyError::Expired)
-    );
+    let verified = signed.verify(&address(), &identity().public(), last_moment).unwrap();
+    assert_eq!((verified.id(), verified.key()), (SignedPrekeyId(5), pair().public()));
+    assert_eq!(signed.verify(&address(), &identity().public(), signed.expires_at), Err(SignedPrekeyError::Expired));
     assert_eq!(signed.expires_at.since(NOW), SIGNED_PREKEY_LIFETIME_MS);
     assert_eq!(pair().keep_until().since(NOW), 80 * DAY_MS);
 }
@@ -66,70 +58,33 @@ fn a_signed_prekey_verifies_until_it_expires() {
 #[test]
 fn a_swapped_or_relabelled_signed_prekey_is_refused() {
     let signed = pair().signed(&address(), &identity());
-    let other_key =
-        *SignedPrekeyPair::generate(&mut CountingRng(9), SignedPrekeyId(5), NOW).public();
+    let other_key = *SignedPrekeyPair::generate(&mut CountingRng(9), SignedPrekeyId(5), NOW).public();
     let mut other_signature = *signed.signature.as_bytes();
     other_signature[0] ^= 1;
     for changed in [
-        SignedPrekey {
-            id: SignedPrekeyId(6),
-            ..signed
-        },
-        SignedPrekey {
-            key: other_key,
-            ..signed
-        },
-        SignedPrekey {
-            expires_at: signed.expires_at.saturating_add(1),
-            ..signed
-        },
-        SignedPrekey {
-            signature: Signature::from_bytes(other_signature),
-            ..signed
-        },
+        SignedPrekey { id: SignedPrekeyId(6), ..signed },
+        SignedPrekey { key: other_key, ..signed },
+        SignedPrekey { expires_at: signed.expires_at.saturating_add(1), ..signed },
+        SignedPrekey { signature: Signature::from_bytes(other_signature), ..signed },
     ] {
-        assert_eq!(
-            changed.verify(&address(), &identity().public(), NOW),
-            Err(SignedPrekeyError::Signature)
-        );
+        assert_eq!(changed.verify(&address(), &identity().public(), NOW), Err(SignedPrekeyError::Signature));
     }
     for elsewhere in [
-        DeviceAddress {
-            account: AccountId::from_bytes([9; 16]),
-            ..address()
-        },
-        DeviceAddress {
-            device: DeviceId::MAX,
-            ..address()
-        },
-        DeviceAddress {
-            registration: RegistrationId::from_bytes([9; 32]),
-            ..address()
-        },
+        DeviceAddress { account: AccountId::from_bytes([9; 16]), ..address() },
+        DeviceAddress { device: DeviceId::MAX, ..address() },
+        DeviceAddress { registration: RegistrationId::from_bytes([9; 32]), ..address() },
     ] {
-        assert_eq!(
-            signed.verify(&elsewhere, &identity().public(), NOW),
-            Err(SignedPrekeyError::Signature)
-        );
+        assert_eq!(signed.verify(&elsewhere, &identity().public(), NOW), Err(SignedPrekeyError::Signature));
     }
     let other_identity = DeviceIdentityKeyPair::from_seed(&[4; 32]).public();
-    assert_eq!(
-        signed.verify(&address(), &other_identity, NOW),
-        Err(SignedPrekeyError::Signature)
-    );
+    assert_eq!(signed.verify(&address(), &other_identity, NOW), Err(SignedPrekeyError::Signature));
 }
 
 #[test]
 fn a_forged_prekey_that_is_expired_too_is_called_forged() {
     let signed = pair().signed(&address(), &identity());
-    let forged = SignedPrekey {
-        expires_at: UnixMillis(0),
-        ..signed
-    };
-    assert_eq!(
-        forged.verify(&address(), &identity().public(), NOW),
-        Err(SignedPrekeyError::Signature)
-    );
+    let forged = SignedPrekey { expires_at: UnixMillis(0), ..signed };
+    assert_eq!(forged.verify(&address(), &identity().public(), NOW), Err(SignedPrekeyError::Signature));
 }
 
 #[test]
@@ -150,17 +105,11 @@ fn every_second_encoding_is_refused() {
         let mut bytes = [0xff; 32];
         bytes[0] = low;
         bytes[31] = 0x7f;
-        assert_eq!(
-            PrekeyPublic::from_bytes(&bytes),
-            Err(PrekeyError::NotCanonical)
-        );
+        assert_eq!(PrekeyPublic::from_bytes(&bytes), Err(PrekeyError::NotCanonical));
     }
     let mut top_bit = *pair().public().as_bytes();
     top_bit[31] |= 0x80;
-    assert_eq!(
-        PrekeyPublic::from_bytes(&top_bit),
-        Err(PrekeyError::NotCanonical)
-    );
+    assert_eq!(PrekeyPublic::from_bytes(&top_bit), Err(PrekeyError::NotCanonical));
 }
 
 #[test]
@@ -173,10 +122,7 @@ fn pairs_survive_their_bytes() {
     let one_time = OneTimePrekeyPair::generate(&mut CountingRng(7), OneTimePrekeyId(8));
     let again = OneTimePrekeyPair::from_bytes(&one_time.to_bytes()).unwrap();
     assert_eq!(one_time.to_bytes().len(), OneTimePrekeyPair::LEN);
-    assert_eq!(
-        (again.to_bytes(), again.public()),
-        (one_time.to_bytes(), one_time.public())
-    );
+    assert_eq!((again.to_bytes(), again.public()), (one_time.to_bytes(), one_time.public()));
     for wrong in [0, 35, 37, 43, 45] {
         assert!(SignedPrekeyPair::from_bytes(&vec![0; wrong]).is_err());
         assert!(OneTimePrekeyPair::from_bytes(&vec![0; wrong]).is_err());

@@ -1,0 +1,98 @@
+//! X3DH revision 1: two devices that have never met agree on a secret, though one of them is away.
+//!
+//! With `IKa`, `EKa` of the initiator and `IKb`, `SPKb`, `OPKb` of the responder (section 3.3):
+//!
+//! ```text
+//! DH1 = DH(IKa, SPKb)   DH2 = DH(EKa, IKb)   DH3 = DH(EKa, SPKb)   DH4 = DH(EKa, OPKb), if there is one
+//! SK  = HKDF-SHA-256(salt 0³², FF³² ‖ DH1 ‖ DH2 ‖ DH3 [‖ DH4], "Sealpost_X25519_SHA-256_AES-256-GCM", 32)
+//! AD  = Encode(IKa) ‖ Encode(IKb) ‖ appendix
+//! ```
+//!
+//! This module takes keys that were verified elsewhere and gives a secret; it knows neither sessions nor messages.
+
+use rand_core::CryptoRng;
+use x25519_dalek::{SharedSecret, StaticSecret};
+use zeroize::Zeroizing;
+
+use crate::dh::{NonContributory, RatchetKeyPair, diffie_hellman};
+use crate::identity::{DeviceIdentityKey, DeviceIdentityKeyPair};
+use crate::kdf;
+use crate::labels;
+use crate::prekey::PrekeyPublic;
+
+/// What an agreement gives: `SK`, from which the ratchet's root chain starts, and `AD`.
+pub(crate) struct Agreement {
+    pub(crate) secret: Zeroizing<[u8; 32]>,
+    pub(crate) associated_data: Box<[u8]>,
+}
+
+/// The keys of the device that is written to, all public.
+pub(crate) struct TheirKeys<'a> {
+    pub(crate) identity: &'a DeviceIdentityKey,
+    pub(crate) signed_prekey: &'a PrekeyPublic,
+    pub(crate) one_time_prekey: Option<&'a PrekeyPublic>,
+}
+
+/// The initiator's side. Draws the ephemeral key `EKa`, whose private half does not outlive the call.
+pub(crate) fn initiate<R: CryptoRng + ?Sized>(
+    rng: &mut R,
+    our_identity: &DeviceIdentityKeyPair,
+    theirs: &TheirKeys<'_>,
+    appendix: &[u8],
+) -> Result<(Agreement, PrekeyPublic), NonContributory> {
+    let ephemeral = RatchetKeyPair::generate(rng);
+    let signed_prekey = theirs.signed_prekey.to_x25519();
+    let dh1 = diffie_hellman(&our_identity.to_x25519(), &signed_prekey)?;
+    let dh2 = diffie_hellman(ephemeral.secret(), &theirs.identity.to_x25519())?;
+    let dh3 = diffie_hellman(ephemeral.secret(), &signed_prekey)?;
+    let dh4 = theirs.one_time_prekey.map(|key| ephemeral.agree(key)).transpose()?;
+    let agreement = Agreement {
+        secret: derive(&dh1, &dh2, &dh3, dh4.as_ref()),
+        associated_data: associated_data(&our_identity.public(), theirs.identity, appendix),
+    };
+    Ok((agreement, *ephemeral.public()))
+}
+
+/// Our own prekeys' private halves, as the initial message names them.
+pub(crate) struct OurPrekeys<'a> {
+    pub(crate) signed: &'a StaticSecret,
+    pub(crate) one_time: Option<&'a StaticSecret>,
+}
+
+/// The responder's side: the same secret from the other halves. `base_key` is `EKa`.
+pub(crate) fn respond(
+    our_identity: &DeviceIdentityKeyPair,
+    our_prekeys: &OurPrekeys<'_>,
+    their_identity: &DeviceIdentityKey,
+    base_key: &PrekeyPublic,
+    appendix: &[u8],
+) -> Result<Agreement, NonContributory> {
+    let base_key = base_key.to_x25519();
+    let dh1 = diffie_hellman(our_prekeys.signed, &their_identity.to_x25519())?;
+    let dh2 = diffie_hellman(&our_identity.to_x25519(), &base_key)?;
+    let dh3 = diffie_hellman(our_prekeys.signed, &base_key)?;
+    let dh4 = our_prekeys.one_time.map(|secret| diffie_hellman(secret, &base_key)).transpose()?;
+    Ok(Agreement {
+        secret: derive(&dh1, &dh2, &dh3, dh4.as_ref()),
+        associated_data: associated_data(their_identity, &our_identity.public(), appendix),
+    })
+}
+
+fn derive(
+    dh1: &SharedSecret,
+    dh2: &SharedSecret,
+    dh3: &SharedSecret,
+    dh4: Option<&SharedSecret>,
+) -> Zeroizing<[u8; 32]> {
+    // Reserved in full, so that growing leaves no copy behind.
+    let mut input = Zeroizing::new(Vec::with_capacity(5 * 32));
+    input.extend_from_slice(&[0xff; 32]);
+    for dh in [Some(dh1), Some(dh2), Some(dh3), dh4].into_iter().flatten() {
+        input.extend_from_slice(dh.as_bytes());
+    }
+    kdf::hkdf(&[0; 32], &input, labels::X3DH_INFO)
+}
+
+fn associated_data(initiator: &DeviceIdentityKey, responder: &DeviceIdentityKey, appendix: &[u8]) -> Box<[u8]> {
+    [initiator.encode().as_slice(), &responder.encode(), appendix].concat().into_boxed_slice()
+}
