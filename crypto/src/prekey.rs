@@ -99,6 +99,12 @@ impl PrekeyPublic {
         encoded
     }
 
+    /// A key that passed no check, to show that the agreements refuse it too.
+    #[cfg(all(test, feature = "session"))]
+    pub(crate) fn unchecked(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The public half of a secret. It needs no check: a clamped scalar times the base point is of prime order.
     pub(crate) fn of_secret(secret: &[u8; 32]) -> Self {
         Self(MontgomeryPoint::mul_base_clamped(*secret).to_bytes())

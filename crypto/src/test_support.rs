@@ -1,6 +1,10 @@
 //! What several test modules need.
 
+use std::collections::HashMap;
+
 use rand_core::{CryptoRng, Infallible, TryCryptoRng, TryRng};
+
+use crate::*;
 
 /// Gives exactly the bytes it was made with, and fails the test that asks for more.
 pub(crate) struct ReplayRng {
@@ -45,4 +49,87 @@ impl TryCryptoRng for ReplayRng {}
 pub(crate) fn seeded_rng(seed: u64) -> impl CryptoRng {
     use rand::SeedableRng as _;
     rand::rngs::StdRng::seed_from_u64(seed)
+}
+
+/// A whole device with its account: one person.
+pub(crate) struct Person {
+    pub(crate) account: AccountIdentityKeyPair,
+    pub(crate) identity: DeviceIdentityKeyPair,
+    pub(crate) list: DeviceList,
+    pub(crate) address: DeviceAddress,
+    pub(crate) signed_prekeys: HashMap<SignedPrekeyId, SignedPrekeyPair>,
+    pub(crate) one_time_prekeys: HashMap<OneTimePrekeyId, OneTimePrekeyPair>,
+}
+
+pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+impl Person {
+    /// A person with signed prekey 1 and one-time prekeys 1 to 50.
+    pub(crate) fn new<R: CryptoRng>(rng: &mut R) -> Self {
+        let account = AccountIdentityKeyPair::generate(rng);
+        let identity = DeviceIdentityKeyPair::generate(rng);
+        let entry = DeviceEntry {
+            device: DeviceId::PRIMARY,
+            registration: RegistrationId::generate(rng),
+            identity: identity.public(),
+        };
+        let body = DeviceListBody {
+            account: AccountId::generate(rng),
+            account_identity: account.public(),
+            version: 1,
+            previous_hash: [0; 32],
+            new_identity: false,
+            devices: vec![entry],
+        };
+        let list = DeviceList::sign(&account, body).unwrap();
+        let address = list.addresses().next().unwrap();
+        let mut person =
+            Self { account, identity, list, address, signed_prekeys: HashMap::new(), one_time_prekeys: HashMap::new() };
+        person.add_signed_prekey(rng, 1);
+        for id in 1..=50 {
+            let pair = OneTimePrekeyPair::generate(rng, OneTimePrekeyId(id));
+            person.one_time_prekeys.insert(pair.id(), pair);
+        }
+        person
+    }
+
+    pub(crate) fn add_signed_prekey<R: CryptoRng>(&mut self, rng: &mut R, id: u32) {
+        let pair = SignedPrekeyPair::generate(rng, SignedPrekeyId(id), NOW);
+        self.signed_prekeys.insert(pair.id(), pair);
+    }
+
+    pub(crate) fn local(&self) -> LocalDevice<'_> {
+        LocalDevice {
+            address: self.address,
+            account_identity: self.account.public(),
+            identity: &self.identity,
+            device_list: &self.list,
+        }
+    }
+
+    pub(crate) fn remote(&self) -> RemoteDevice {
+        RemoteDevice::from_list(&self.list, self.address.device).unwrap()
+    }
+
+    pub(crate) fn raw_bundle(&self, one_time: Option<u32>) -> PrekeyBundle {
+        PrekeyBundle {
+            address: self.address,
+            signed_prekey: self.signed_prekeys[&SignedPrekeyId(1)].signed(&self.address, &self.identity),
+            one_time_prekey: one_time.map(|id| self.one_time_prekeys[&OneTimePrekeyId(id)].public()),
+        }
+    }
+
+    pub(crate) fn bundle(&self, one_time: Option<u32>) -> VerifiedPrekeyBundle {
+        self.raw_bundle(one_time).verify(&self.remote(), NOW).unwrap()
+    }
+}
+
+impl PrekeyPrivates for Person {
+    fn signed_prekey(&self, id: SignedPrekeyId) -> Option<SignedPrekeyPair> {
+        self.signed_prekeys.get(&id).cloned()
+    }
+
+    fn one_time_prekey(&self, id: OneTimePrekeyId) -> Option<OneTimePrekeyPair> {
+        self.one_time_prekeys.get(&id).cloned()
+    }
 }

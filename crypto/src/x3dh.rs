@@ -96,3 +96,47 @@ fn derive(
 fn associated_data(initiator: &DeviceIdentityKey, responder: &DeviceIdentityKey, appendix: &[u8]) -> Box<[u8]> {
     [initiator.encode().as_slice(), &responder.encode(), appendix].concat().into_boxed_slice()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::seeded_rng;
+
+    fn identity(seed: u8) -> DeviceIdentityKeyPair {
+        DeviceIdentityKeyPair::from_seed(&[seed; 32])
+    }
+
+    /// Rule 2, DH1, DH3 and DH4 of the initiator. DH2 takes an identity key, which is decoded strictly or not at all.
+    #[test]
+    fn the_initiator_refuses_an_all_zero_secret() {
+        let good = *RatchetKeyPair::generate(&mut seeded_rng(1)).public();
+        let zero = PrekeyPublic::unchecked([0; 32]);
+        for (signed_prekey, one_time_prekey) in [(&zero, None), (&zero, Some(&good)), (&good, Some(&zero))] {
+            let bob = identity(2).public();
+            let theirs = TheirKeys { identity: &bob, signed_prekey, one_time_prekey };
+            assert!(initiate(&mut seeded_rng(2), &identity(1), &theirs, &[]).is_err());
+        }
+    }
+
+    /// Rule 2, DH2, DH3 and DH4 of the responder.
+    #[test]
+    fn the_responder_refuses_an_all_zero_secret() {
+        let secret = StaticSecret::from([5; 32]);
+        for one_time in [None, Some(&secret)] {
+            let ours = OurPrekeys { signed: &secret, one_time };
+            let zero = PrekeyPublic::unchecked([0; 32]);
+            assert!(respond(&identity(2), &ours, &identity(1).public(), &zero, &[]).is_err());
+        }
+    }
+
+    #[test]
+    fn another_appendix_is_other_associated_data_and_the_same_secret() {
+        let secret = StaticSecret::from([5; 32]);
+        let ours = OurPrekeys { signed: &secret, one_time: None };
+        let base_key = *RatchetKeyPair::generate(&mut seeded_rng(1)).public();
+        let alice = identity(1).public();
+        let [a, b] = [b"a", b"b"].map(|appendix| respond(&identity(2), &ours, &alice, &base_key, appendix).unwrap());
+        assert_eq!(a.secret, b.secret);
+        assert_ne!(a.associated_data, b.associated_data);
+    }
+}

@@ -1,0 +1,129 @@
+//! Padding: a message's length tells an observer only a size bucket.
+//!
+//! Padded form: plaintext ‖ `0x80` ‖ zeros, up to the smallest bucket that it fits. Buckets are 256 bytes, then four to
+//! each doubling (320, 384, 448, 512, 640, …), so padding costs at most a quarter of the length beyond that.
+
+/// Bytes of the smallest bucket: nearly all text messages are in it.
+const MIN_BUCKET: usize = 256;
+/// Bytes of the largest bucket, 80 KiB: with header and device list it stays below the largest message.
+const MAX_BUCKET: usize = 80 * 1024;
+/// Marks the end of the plaintext.
+const END: u8 = 0x80;
+
+/// Bytes of the longest plaintext: the largest bucket without the end mark.
+pub const PLAINTEXT_MAX_BYTES: usize = MAX_BUCKET - 1;
+
+/// A plaintext longer than [`PLAINTEXT_MAX_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message is longer than {PLAINTEXT_MAX_BYTES} bytes")]
+pub struct TooLong;
+
+/// What was decrypted is not padded in the one way that this plaintext is padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message is not padded as it must be")]
+pub struct BadPadding;
+
+/// The length that a plaintext of this many bytes is padded to.
+///
+/// # Errors
+/// [`TooLong`] beyond [`PLAINTEXT_MAX_BYTES`].
+pub fn padded_len(plaintext_len: usize) -> Result<usize, TooLong> {
+    if plaintext_len > PLAINTEXT_MAX_BYTES {
+        return Err(TooLong);
+    }
+    let needed = plaintext_len + 1;
+    if needed <= MIN_BUCKET {
+        return Ok(MIN_BUCKET);
+    }
+    // The power of two at or below needed − 1 gives the doubling, a quarter of it the step.
+    let step = (1 << (needed - 1).ilog2()) / 4;
+    Ok(needed.next_multiple_of(step))
+}
+
+/// Appends the padded form of `plaintext`.
+///
+/// # Errors
+/// [`TooLong`] beyond [`PLAINTEXT_MAX_BYTES`]; nothing is appended then.
+pub fn pad(plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), TooLong> {
+    let end = out.len() + padded_len(plaintext.len())?;
+    out.extend_from_slice(plaintext);
+    out.push(END);
+    out.resize(end, 0);
+    Ok(())
+}
+
+/// The length of the plaintext inside a padded form.
+///
+/// # Errors
+/// [`BadPadding`] unless these are exactly the bytes that [`pad`] makes. Only authenticated bytes get here, so this tells
+/// nothing to anyone but the peer that made them.
+pub fn unpadded_len(padded: &[u8]) -> Result<usize, BadPadding> {
+    let end = padded.iter().rposition(|byte| *byte != 0).ok_or(BadPadding)?;
+    if padded.get(end) == Some(&END) && padded_len(end) == Ok(padded.len()) { Ok(end) } else { Err(BadPadding) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn padded(plaintext: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        pad(plaintext, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn lengths_are_known_only_to_a_bucket() {
+        let buckets: std::collections::BTreeSet<_> =
+            (0..=PLAINTEXT_MAX_BYTES).map(|len| padded_len(len).unwrap()).collect();
+        let expected = [256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280];
+        assert_eq!(buckets.iter().copied().take(expected.len()).collect::<Vec<_>>(), expected);
+        assert_eq!(buckets.len(), 34);
+        assert_eq!(buckets.last(), Some(&MAX_BUCKET));
+    }
+
+    #[test]
+    fn a_plaintext_is_never_padded_by_more_than_a_quarter() {
+        for len in MIN_BUCKET..=PLAINTEXT_MAX_BYTES {
+            let padded = padded_len(len).unwrap();
+            assert!(padded > len && padded - len <= len / 4 + 1, "{len} to {padded}");
+        }
+    }
+
+    #[test]
+    fn one_byte_too_many_is_refused() {
+        let mut out = vec![1];
+        assert_eq!(pad(&vec![0; PLAINTEXT_MAX_BYTES + 1], &mut out), Err(TooLong));
+        assert_eq!(out, [1]);
+        assert_eq!(padded(&vec![0; PLAINTEXT_MAX_BYTES]).len(), MAX_BUCKET);
+    }
+
+    #[test]
+    fn another_form_of_the_same_plaintext_is_refused() {
+        let good = padded(b"text");
+        assert_eq!(unpadded_len(&good), Ok(4));
+        let mut longer = good.clone();
+        longer.resize(320, 0);
+        let mut no_mark = good.clone();
+        no_mark[4] = 0x81;
+        for bad in [longer.as_slice(), &good[..255], &no_mark, &[0; 256], &[]] {
+            assert_eq!(unpadded_len(bad), Err(BadPadding));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_padded_plaintext_comes_back(plaintext in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let padded = padded(&plaintext);
+            prop_assert_eq!(&padded[..unpadded_len(&padded).unwrap()], &plaintext);
+        }
+
+        #[test]
+        fn unpadding_any_bytes_never_panics(bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(0x80), any::<u8>()], 0..600)) {
+            if let Ok(len) = unpadded_len(&bytes) {
+                prop_assert_eq!(padded(&bytes[..len]), bytes);
+            }
+        }
+    }
+}

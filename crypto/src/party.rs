@@ -1,0 +1,82 @@
+//! The two devices of a conversation, as a session sees them.
+
+use crate::device_list::DeviceList;
+use crate::identity::{AccountIdentityKey, DeviceIdentityKey, DeviceIdentityKeyPair};
+use crate::ids::{DeviceAddress, DeviceId};
+use crate::labels;
+use crate::message::VERSION;
+
+/// Our own device.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalDevice<'a> {
+    /// Its address.
+    pub address: DeviceAddress,
+    /// Our account's identity key.
+    pub account_identity: AccountIdentityKey,
+    /// The device's identity key pair.
+    pub identity: &'a DeviceIdentityKeyPair,
+    /// Our account's newest device list, which goes out with every initial message.
+    pub device_list: &'a DeviceList,
+}
+
+/// A device that we write to. Its keys come from its account's verified device list, never from a bundle or a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteDevice {
+    /// Its address.
+    pub address: DeviceAddress,
+    /// Its account's identity key.
+    pub account_identity: AccountIdentityKey,
+    /// The device's identity key.
+    pub identity: DeviceIdentityKey,
+}
+
+impl RemoteDevice {
+    /// The device of this id in a verified list, if it is there.
+    #[must_use]
+    pub fn from_list(list: &DeviceList, device: DeviceId) -> Option<Self> {
+        let entry = list.device(device)?;
+        Some(Self {
+            address: DeviceAddress { account: list.account(), device, registration: entry.registration },
+            account_identity: list.account_identity(),
+            identity: entry.identity,
+        })
+    }
+
+    /// Whether a list, on its account's word, says exactly this of the device.
+    pub(crate) fn is_in(&self, list: &DeviceList) -> bool {
+        Self::from_list(list, self.address.device).as_ref() == Some(self)
+    }
+}
+
+/// Who takes part in an agreement, for the associated data: without it, keys could be passed off as someone else's
+/// (X3DH section 4.8).
+pub(crate) struct Participant {
+    pub(crate) address: DeviceAddress,
+    pub(crate) account_identity: AccountIdentityKey,
+}
+
+impl From<&LocalDevice<'_>> for Participant {
+    fn from(device: &LocalDevice<'_>) -> Self {
+        Self { address: device.address, account_identity: device.account_identity }
+    }
+}
+
+impl From<&RemoteDevice> for Participant {
+    fn from(device: &RemoteDevice) -> Self {
+        Self { address: device.address, account_identity: device.account_identity }
+    }
+}
+
+/// The appendix of X3DH's `AD`: label (26) ‖ version (1), then for the initiator and for the responder: account id (16) ‖
+/// device id (1) ‖ registration id (32) ‖ `Encode(account identity key)` (33).
+pub(crate) fn appendix(initiator: &Participant, responder: &Participant) -> Vec<u8> {
+    [
+        labels::X3DH_APPENDIX,
+        &[VERSION],
+        &initiator.address.to_bytes(),
+        &initiator.account_identity.encode(),
+        &responder.address.to_bytes(),
+        &responder.account_identity.encode(),
+    ]
+    .concat()
+}
