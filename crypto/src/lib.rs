@@ -36,8 +36,12 @@ mod reader;
 mod session;
 #[cfg(all(test, feature = "session"))]
 mod test_support;
+#[cfg(all(test, feature = "session"))]
+mod wycheproof_tests;
 #[cfg(feature = "session")]
 mod x3dh;
+#[cfg(all(test, feature = "session"))]
+mod zeroize_tests;
 
 #[cfg(feature = "session")]
 pub use bundle::{BundleError, PrekeyBundle, VerifiedPrekeyBundle};
