@@ -1,0 +1,341 @@
+//! The embedded store: SQLite, one file in one folder, one process.
+//!
+//! One thread writes, with group commit; a few read-only connections read; a third kind of thread writes the log back.
+//! An operation is answered when it is durable (`synchronous = FULL` on a write-ahead log). A write that may not have
+//! become durable ends the store for good ([`EmbeddedStore::stopped`]): the process must exit and start again, so that what
+//! is on the disk is what counts.
+//!
+//! Deleted rows are overwritten (`secure_delete`), because a delivered ciphertext must not be found in a copied file. The
+//! write-ahead log still holds the newest ones for a while.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use sealpost_api::ids::{ServerId, StoreId};
+
+use self::checkpoint::Checkpoints;
+use self::error::DbError;
+use self::files::Folder;
+use self::job::{Class, Operation};
+use self::readers::Readers;
+use self::shared::Shared;
+use self::space::Space;
+pub use self::space::{DiskSpace, FreeSpace};
+use self::writer::{Message, Tx};
+use crate::store::{Store, StoreError};
+
+mod accept;
+mod accounts;
+mod cache;
+mod checkpoint;
+mod connection;
+mod devices;
+mod error;
+mod expiry;
+mod files;
+mod job;
+mod migrations;
+mod notices;
+mod prekeys;
+mod queue;
+mod readers;
+mod rows;
+mod sessions;
+mod shared;
+mod space;
+mod verify;
+mod writer;
+
+/// How to run the store.
+#[derive(Clone)]
+pub struct EmbeddedOptions {
+    /// Free bytes below which nothing is accepted any more (acks and deletions still are).
+    pub reserve_bytes: u64,
+    /// Page cache of the writer, in bytes; each reader has a quarter of it.
+    pub cache_bytes: u64,
+    /// Reading threads.
+    pub readers: usize,
+    /// Most pages (4,096 bytes) that the database may have; beyond, [`StoreError::DiskFull`].
+    pub pages_max: Option<u32>,
+    /// Who is asked for free space.
+    pub free_space: Arc<dyn FreeSpace>,
+}
+
+impl std::fmt::Debug for EmbeddedOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("EmbeddedOptions")
+            .field("reserve_bytes", &self.reserve_bytes)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("readers", &self.readers)
+            .field("pages_max", &self.pages_max)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for EmbeddedOptions {
+    /// A reserve of 128 MiB (twice the largest log), a cache of 16 MiB, two readers.
+    fn default() -> Self {
+        Self {
+            reserve_bytes: 128 * 1024 * 1024,
+            cache_bytes: 16 * 1024 * 1024,
+            readers: 2,
+            pages_max: None,
+            free_space: Arc::new(DiskSpace),
+        }
+    }
+}
+
+/// Why a folder could not be opened as a store. Nothing in it was changed, but for files that were missing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The operating system refused something.
+    #[error("cannot use {}", path.display())]
+    Folder {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others on this machine may open it.
+    #[error("{} can be opened by other users (mode {mode:03o}); run: chmod {wanted:03o} {}", path.display(), path.display())]
+    LooseMode {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The mode it has.
+        mode: u32,
+        /// The mode it should have.
+        wanted: u32,
+    },
+    /// Another process has it open.
+    #[error("another process uses the data folder {}", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It is on a network file system.
+    #[error("{} is on a network file system, where the store cannot keep its promises; use a local disk", path.display())]
+    Network {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database is damaged, or none of ours.
+    #[error("{} cannot be used: {what}; restore a backup", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The database was written by a newer program.
+    #[error("the database has version {found}, and this program knows versions up to {known}; use a newer program")]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest known.
+        known: i64,
+    },
+    /// The database refused.
+    #[error("the database could not be opened")]
+    Database(#[from] rusqlite::Error),
+    /// No thread could be started.
+    #[error("a thread of the store could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The schema of a data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The database's version; 0 when there is no database yet.
+    pub current: i64,
+    /// The newest version that this program knows.
+    pub newest: i64,
+}
+
+/// The open store. Dropping it closes it, and waits until its files are closed.
+pub struct EmbeddedStore {
+    threads: Arc<Threads>,
+    shared: Arc<Shared>,
+    space: Space,
+    server_id: ServerId,
+    store_id: StoreId,
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("EmbeddedStore").field("store_id", &self.store_id).finish_non_exhaustive()
+    }
+}
+
+/// The threads that hold the files.
+struct Threads {
+    jobs: SyncSender<Message>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Readers,
+    shared: Arc<Shared>,
+}
+
+impl Threads {
+    /// Ends them, and waits for that. The readers go first, so that the writer closes the last connection.
+    fn close(&self) {
+        self.shared.begin_close();
+        self.readers.close();
+        // Held until it has ended: a second call returns no earlier than the first.
+        let mut writer = self.writer.lock();
+        if let Some(writer) = writer.take() {
+            // It may have ended already, and then nobody listens.
+            drop(self.jobs.send(Message::Close));
+            if writer.join().is_err() {
+                tracing::error!("the writer failed unexpectedly");
+            }
+        }
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the folder, and makes it with its database when it is new: then the ids of server and store are drawn from
+    /// `random` (32 bytes). Applies what is missing of the schema.
+    ///
+    /// # Errors
+    /// [`OpenError`], whose text is meant for the person who started the program.
+    pub fn open(path: &Path, options: &EmbeddedOptions, random: &[u8; 32]) -> Result<Self, OpenError> {
+        let folder = Folder::open(path)?;
+        let lock = folder.lock()?;
+        match folder.header()? {
+            Some(header) => drop(migrations::check_header(&folder, &header)?),
+            None => create(&folder, random)?,
+        }
+        let mut connection = connection::open_writer(&folder.database(), options.cache_bytes)?;
+        migrations::apply(&mut connection)?;
+        if let Some(pages) = options.pages_max {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        let server_id = ServerId::from_bytes(migrations::meta(&connection, "server_id")?);
+        let store_id = StoreId::from_bytes(migrations::meta(&connection, "store_id")?);
+        let shared = Arc::new(Shared::new());
+        let readers =
+            Readers::spawn(&folder.database(), options.readers, options.cache_bytes / 4, Arc::clone(&shared))?;
+        let checkpointer = connection::open_writer(&folder.database(), options.cache_bytes / 16)?;
+        let checkpoints = Checkpoints::spawn(checkpointer, Arc::clone(&shared)).map_err(OpenError::Thread)?;
+        let space = Space::new(folder.path(), options.reserve_bytes, Arc::clone(&options.free_space));
+        let (jobs, writer) = writer::spawn(connection, space.clone(), checkpoints, Arc::clone(&shared), lock)
+            .map_err(OpenError::Thread)?;
+        let threads = Threads { jobs, writer: Mutex::new(Some(writer)), readers, shared: Arc::clone(&shared) };
+        Ok(Self { threads: Arc::new(threads), shared, space, server_id, store_id })
+    }
+
+    /// The schema's version in a folder, without opening it as a store.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the folder or its database cannot be used.
+    pub fn schema_status(path: &Path) -> Result<SchemaStatus, OpenError> {
+        let folder = Folder::open(path)?;
+        let current = match folder.header()? {
+            Some(header) => {
+                migrations::check_header(&folder, &header)?;
+                migrations::version(&connection::open_reader(&folder.database(), 1024 * 1024)?)?
+            }
+            None => 0,
+        };
+        Ok(SchemaStatus { current, newest: migrations::newest() })
+    }
+
+    /// Waits until the store has stopped for good, and says why. The process must exit then.
+    pub async fn stopped(&self) -> Arc<str> {
+        let mut stopped = self.shared.watch();
+        loop {
+            if let Some(reason) = stopped.borrow_and_update().clone() {
+                return reason;
+            }
+            if stopped.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Checks the whole database: SQLite's `integrity_check` and our own invariants. Empty when all is well.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read at all.
+    pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
+        self.read(verify::verify).await
+    }
+
+    async fn write<T, F>(&self, class: Class, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
+    {
+        self.write_bytes(class, 0, run).await
+    }
+
+    async fn write_bytes<T, F>(&self, class: Class, bytes: usize, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
+    {
+        self.shared.open()?;
+        let (operation, answer) = Operation::new(class, self.shared.hold(bytes)?, run);
+        self.threads.jobs.try_send(Message::Job(Box::new(operation))).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => self.shared.gone(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
+    }
+
+    async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
+    {
+        self.threads.readers.read(read).await
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.threads.close();
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    fn server_id(&self) -> ServerId {
+        self.server_id
+    }
+
+    fn store_id(&self) -> StoreId {
+        self.store_id
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.shared.open()?;
+        if self.space.enough() { Ok(()) } else { Err(StoreError::DiskFull) }
+    }
+
+    async fn close(&self) {
+        let threads = Arc::clone(&self.threads);
+        if tokio::task::spawn_blocking(move || threads.close()).await.is_err() {
+            tracing::error!("closing the store failed unexpectedly");
+        }
+    }
+}
+
+/// Makes the database under another name, and gives it its own when it is whole.
+fn create(folder: &Folder, random: &[u8; 32]) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Folder { path: folder.unfinished(), source };
+    folder.begin().map_err(failed)?;
+    let mut connection = connection::open_writer(&folder.unfinished(), 1024 * 1024)?;
+    migrations::apply(&mut connection)?;
+    if let ([server, store], []) = random.as_chunks::<16>() {
+        migrations::set_meta(&connection, "server_id", server)?;
+        migrations::set_meta(&connection, "store_id", store)?;
+    }
+    connection.close().map_err(|(_, error)| error)?;
+    folder.finish().map_err(failed)
+}

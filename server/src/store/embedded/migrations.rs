@@ -1,0 +1,75 @@
+//! The schema's versions: append-only SQL files, each applied once in its own transaction.
+
+use rusqlite::{Connection, params};
+
+use super::OpenError;
+use super::files::Folder;
+
+/// Name and text of every version, the first being version 1.
+const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../../migrations/embedded/0001_initial.sql"))];
+
+/// Marks the file as Sealpost's (`file` and `sqlite3` show it): "SlPt".
+const APPLICATION_ID: i32 = 0x536c_5074;
+/// How every SQLite database begins.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Offset of `user_version` in the header.
+const USER_VERSION_AT: usize = 60;
+/// Offset of `application_id` in the header.
+const APPLICATION_ID_AT: usize = 68;
+
+/// The newest version that this program knows.
+pub(super) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Checks the file's header before SQLite touches it; the version is the one that was checkpointed last.
+pub(super) fn check_header(folder: &Folder, header: &[u8]) -> Result<i64, OpenError> {
+    let path = folder.database();
+    if header.is_empty() {
+        return Err(OpenError::Damaged { path, what: "the file is empty" });
+    }
+    let number =
+        |at: usize| header.get(at..).and_then(<[u8]>::first_chunk::<4>).map(|bytes| i32::from_be_bytes(*bytes));
+    match (number(USER_VERSION_AT), number(APPLICATION_ID_AT)) {
+        (Some(version), Some(APPLICATION_ID)) if header.starts_with(MAGIC) => {
+            let version = i64::from(version);
+            if version > newest() {
+                return Err(OpenError::Newer { found: version, known: newest() });
+            }
+            Ok(version)
+        }
+        _ => Err(OpenError::Damaged { path, what: "it is no Sealpost database" }),
+    }
+}
+
+/// The version of an open database.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Applies what is missing.
+pub(super) fn apply(connection: &mut Connection) -> Result<(), OpenError> {
+    let found = version(connection)?;
+    if found > newest() {
+        return Err(OpenError::Newer { found, known: newest() });
+    }
+    for ((name, sql), number) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, number)| *number > found) {
+        tracing::info!(version = number, name, "applying a migration");
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Notes a value that is drawn once, at the first start.
+pub(super) fn set_meta(connection: &Connection, key: &str, value: &[u8; 16]) -> rusqlite::Result<()> {
+    connection.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value]).map(drop)
+}
+
+/// Reads such a value.
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<[u8; 16]> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+}

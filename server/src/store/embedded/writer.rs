@@ -1,0 +1,238 @@
+//! The one thread that writes, and its group commit.
+//!
+//! What arrives while one fsync runs is written by the next transaction, and all of it is answered when that one is
+//! durable: so the cost of an fsync is shared by everybody who waits for it, and nobody waits for a timer.
+//!
+//! Operations are run one after the other without savepoints. When one fails in the database (a full disk, say), the whole
+//! transaction is rolled back and each of its operations is run again in a transaction of its own, so that one failure
+//! never reaches the neighbours. An I/O error is fatal: the writer answers [`StoreError::Stopped`] from then on.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::cache::Cache;
+use super::checkpoint::Checkpoints;
+use super::error::DbError;
+use super::job::{Class, Job};
+use super::shared::Shared;
+use super::space::Space;
+use crate::store::StoreError;
+
+/// Operations that may wait; beyond, [`StoreError::Busy`].
+pub(super) const JOBS_MAX: usize = 8 * 1024;
+/// Operations in one transaction, so that the first of them is not kept waiting for long (about 10 ms).
+const BATCH_MAX_JOBS: usize = 512;
+/// Bytes in one transaction, so that its pages stay in the cache.
+const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// What an operation works on.
+pub(super) struct Tx<'a> {
+    /// The writing connection, inside a transaction.
+    pub(super) db: &'a Connection,
+    /// Device rows in memory; see there who may use it.
+    pub(super) cache: &'a mut Cache,
+    /// The reserve of free space.
+    pub(super) space: &'a mut Space,
+}
+
+/// What the writer is told.
+pub(super) enum Message {
+    /// Do this.
+    Job(Box<dyn Job>),
+    /// Finish what came before, and end.
+    Close,
+}
+
+/// The writing thread's state.
+struct Writer {
+    connection: Connection,
+    cache: Cache,
+    space: Space,
+    checkpoints: Checkpoints,
+    shared: Arc<Shared>,
+    closing: bool,
+}
+
+/// Starts the thread; it holds the lock file until it has closed the database.
+pub(super) fn spawn(
+    connection: Connection,
+    space: Space,
+    checkpoints: Checkpoints,
+    shared: Arc<Shared>,
+    lock: File,
+) -> std::io::Result<(SyncSender<Message>, JoinHandle<()>)> {
+    let (jobs, inbox) = sync_channel(JOBS_MAX);
+    let mut writer = Writer { connection, cache: Cache::default(), space, checkpoints, shared, closing: false };
+    let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+        let stop_on_panic = StopOnPanic(Arc::clone(&writer.shared));
+        writer.run(&inbox);
+        writer.close();
+        // Before the lock goes, nobody else may open the folder.
+        drop(lock);
+        drop(stop_on_panic);
+    })?;
+    Ok((jobs, thread))
+}
+
+/// A writer that panicked has stopped: nobody may wait for it for ever, and the process must know.
+struct StopOnPanic(Arc<Shared>);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop("the writer failed unexpectedly");
+        }
+    }
+}
+
+impl Writer {
+    fn run(&mut self, inbox: &Receiver<Message>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX_JOBS);
+        while !self.closing {
+            let Ok(Message::Job(first)) = inbox.recv() else { return };
+            if self.shared.stopped().is_some() {
+                first.finish(Err(self.shared.gone()));
+                continue;
+            }
+            let written = self.write(first, inbox, &mut batch);
+            let outcome = match written {
+                Ok(()) => {
+                    for job in batch.drain(..) {
+                        job.finish(Ok(()));
+                    }
+                    self.checkpoints.after_commit(&self.connection)
+                }
+                Err(error) if error.is_fatal() => Err(error),
+                Err(_) => self.write_each(&mut batch),
+            };
+            if let Err(error) = outcome {
+                self.stop(error, &mut batch, inbox);
+                return;
+            }
+        }
+    }
+
+    /// One transaction with the first job and whatever waits already.
+    fn write(
+        &mut self,
+        first: Box<dyn Job>,
+        inbox: &Receiver<Message>,
+        batch: &mut Vec<Box<dyn Job>>,
+    ) -> Result<(), DbError> {
+        self.space.forget();
+        let mut bytes = 0_usize;
+        let mut next = Some(first);
+        let begun = self.begin();
+        while let Some(mut job) = next {
+            bytes = bytes.saturating_add(job.bytes());
+            let ran = if begun.is_ok() { self.perform(&mut *job) } else { Ok(()) };
+            batch.push(job);
+            ran?;
+            next = match batch.len() < BATCH_MAX_JOBS && bytes < BATCH_MAX_BYTES && begun.is_ok() {
+                true => match inbox.try_recv() {
+                    Ok(Message::Job(job)) => Some(job),
+                    Ok(Message::Close) => {
+                        self.closing = true;
+                        None
+                    }
+                    Err(_) => None,
+                },
+                false => None,
+            };
+        }
+        begun?;
+        self.commit()?;
+        self.checkpoints.count(batch.len(), bytes);
+        Ok(())
+    }
+
+    /// Runs each job of a failed transaction again, alone. Errs only when the store must stop.
+    fn write_each(&mut self, batch: &mut Vec<Box<dyn Job>>) -> Result<(), DbError> {
+        self.rollback()?;
+        while !batch.is_empty() {
+            let mut job = batch.remove(0);
+            let written = self.begin().and_then(|()| self.perform(&mut *job)).and_then(|()| self.commit());
+            match written {
+                Ok(()) => job.finish(Ok(())),
+                Err(error) if error.is_fatal() => {
+                    batch.insert(0, job);
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.rollback()?;
+                    job.finish(Err(error.into()));
+                }
+            }
+        }
+        self.checkpoints.after_commit(&self.connection)
+    }
+
+    fn perform(&mut self, job: &mut dyn Job) -> Result<(), DbError> {
+        match job.class() {
+            Class::Cached => {}
+            Class::Direct => self.cache.flush(&self.connection)?,
+            Class::Sweeping => {
+                self.cache.flush(&self.connection)?;
+                self.cache.clear();
+            }
+        }
+        job.run(&mut Tx { db: &self.connection, cache: &mut self.cache, space: &mut self.space })?;
+        if job.class() == Class::Sweeping {
+            self.cache.clear();
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<(), DbError> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), DbError> {
+        self.cache.flush(&self.connection)?;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<(), DbError> {
+        self.cache.clear();
+        self.space.forget();
+        if !self.connection.is_autocommit() {
+            self.connection.prepare_cached("ROLLBACK")?.execute([])?;
+        }
+        Ok(())
+    }
+
+    /// Ends the store: nothing is written any more, not even by closing, and everybody is told.
+    fn stop(&mut self, error: DbError, batch: &mut Vec<Box<dyn Job>>, inbox: &Receiver<Message>) {
+        let reason = format!("a write could not be made durable: {}", StoreError::from(error));
+        tracing::error!(reason, "the store has stopped");
+        let stopped = StoreError::Stopped(self.shared.stop(&reason));
+        for job in batch.drain(..) {
+            job.finish(Err(stopped.clone()));
+        }
+        for message in inbox.try_iter() {
+            if let Message::Job(job) = message {
+                job.finish(Err(stopped.clone()));
+            }
+        }
+    }
+
+    /// Closes the database; the last connection to close writes the log back, unless the store has stopped.
+    fn close(mut self) {
+        self.checkpoints.close();
+        if self.shared.stopped().is_some()
+            && let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "the log will be written back");
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::error!(%error, "the database was not closed cleanly; its log will be read at the next start");
+        }
+    }
+}
