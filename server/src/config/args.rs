@@ -1,0 +1,147 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// `sealpost-server`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sealpost-server",
+    version,
+    about = "The Sealpost server: end-to-end encrypted messaging on one machine, with nothing else to install.",
+    after_help = "Start it with `sealpost-server serve`. It makes its database, keys and certificate at the first start."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve(Box<ServeArgs>),
+    /// Look at the database's schema, or bring it up to date. `serve` does the latter by itself.
+    Migrate(MigrateArgs),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Human,
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// Anyone.
+    Open,
+    /// Who has an invite.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+/// `sealpost-server serve`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  Try it on this machine:
+      sealpost-server serve
+  For a network, with the built-in certificate (give people the fingerprint it prints):
+      sealpost-server serve --data /var/lib/sealpost --listen 0.0.0.0:8443
+  With your own certificate:
+      sealpost-server serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
+  Behind a proxy on this machine that ends TLS:
+      sealpost-server serve --listen 127.0.0.1:8080 --plain-http --trust-proxy
+
+A flag wins over its environment variable, that over the TOML file of --config, that over the default.
+`--print-config` prints the outcome as such a file, with every rate limit.")]
+pub struct ServeArgs {
+    /// A TOML file; see --print-config for everything it may hold.
+    #[arg(long, env = "SEALPOST_SERVER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder, made with mode 0700 when it is missing [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where clients connect; port 0 takes any free one [default: 127.0.0.1:8443].
+    #[arg(long, env = "SEALPOST_SERVER_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Where metrics and health details are; keep it private [default: 127.0.0.1:0].
+    #[arg(long, env = "SEALPOST_SERVER_PRIVATE_LISTEN", value_name = "HOST:PORT")]
+    pub private_listen: Option<String>,
+    /// Written once it serves: {"url","ca","fingerprint","private","pid"}.
+    #[arg(long, env = "SEALPOST_SERVER_READY_FILE", value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// The certificate chain, PEM, leaf first; looked at again every hour.
+    #[arg(long, env = "SEALPOST_SERVER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, env = "SEALPOST_SERVER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// No TLS here: a proxy ends it. Only on a loopback address.
+    #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP", conflicts_with = "tls_cert")]
+    pub plain_http: bool,
+    /// With --plain-http, allow any address. Everyone between here and the proxy sees every token.
+    #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP_ANYWHERE", requires = "plain_http")]
+    pub plain_http_anywhere: bool,
+    /// Believe the client address that a proxy in front of it names.
+    #[arg(long, env = "SEALPOST_SERVER_TRUST_PROXY")]
+    pub trust_proxy: bool,
+    /// Who may register [default: open on a loopback address with the built-in certificate, else invite].
+    #[arg(long, env = "SEALPOST_SERVER_REGISTRATION", value_name = "POLICY")]
+    pub registration: Option<Registration>,
+    /// A page that may open streams, exactly as browsers name it (https://host[:port]); repeat for several.
+    #[arg(
+        long = "allowed-origin",
+        env = "SEALPOST_SERVER_ALLOWED_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub allowed_origins: Vec<String>,
+    /// A file with a secret that is mixed into password hashes; keep it apart from the database, and never change it.
+    #[arg(long, env = "SEALPOST_SERVER_PEPPER_FILE", value_name = "FILE")]
+    pub pepper_file: Option<PathBuf>,
+    /// The name that this node gives to clients [default: sealpost].
+    #[arg(long, env = "SEALPOST_SERVER_NODE", value_name = "NAME")]
+    pub node: Option<String>,
+    /// Worker threads [default: one for each core].
+    #[arg(long, env = "SEALPOST_SERVER_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+    /// How log lines look [default: human at a terminal, else json].
+    #[arg(long, env = "SEALPOST_SERVER_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines: error, warn, info, debug, or a filter like sealpost_server=debug [default: info].
+    #[arg(long, env = "SEALPOST_SERVER_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Print the configuration as TOML and end.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `sealpost-server migrate`.
+#[derive(Clone, Debug, Args)]
+pub struct MigrateArgs {
+    /// The data folder [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What to do.
+    #[arg(value_enum, default_value = "status")]
+    pub action: MigrateAction,
+}
+
+/// What `migrate` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MigrateAction {
+    /// Print the database's version and the newest one, as one JSON object.
+    Status,
+    /// Apply what is missing. The server must not run.
+    Apply,
+}

@@ -1,0 +1,198 @@
+//! From arguments and file to a checked [`Config`].
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use sealpost_api::server::RegistrationPolicy;
+use serde::Deserialize;
+
+use super::args::Registration;
+use super::{CONNECTIONS_MAX, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StreamConfig, TlsConfig};
+use crate::service::limiter::{Limit, LimitError, LimitTable};
+
+/// The largest configuration file worth reading.
+const FILE_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Why there is no configuration. The texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// The file is absurdly large.
+    #[error("the configuration file {} is larger than 1 MiB", .0.display())]
+    TooLarge(PathBuf),
+    /// The file is not what it should be.
+    #[error("the configuration file {} is not valid", .0.display())]
+    Parse(PathBuf, #[source] Box<toml::de::Error>),
+    /// A line of `[limits]` cannot be used.
+    #[error("limits.{name} is not valid; `serve --print-config` lists the limits")]
+    Limit {
+        /// The line's name.
+        name: String,
+        /// Why.
+        source: LimitError,
+    },
+    /// There is no home to put the data folder into.
+    #[error("there is no data folder for this user; name one with --data")]
+    NoDataFolder,
+    /// A number must not be zero.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+}
+
+/// The file. Everything may be left out; what is not known is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileConfig {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    private_listen: Option<String>,
+    ready_file: Option<PathBuf>,
+    node: Option<String>,
+    registration: Option<RegistrationPolicy>,
+    allowed_origins: Vec<String>,
+    workers: Option<usize>,
+    connections_max: Option<usize>,
+    trust_proxy: bool,
+    tls: Option<TlsConfig>,
+    log: FileLogConfig,
+    stream: StreamConfig,
+    queue: QueueConfig,
+    pepper_file: Option<PathBuf>,
+    limits: BTreeMap<String, Limit>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileLogConfig {
+    format: Option<LogFormat>,
+    filter: Option<String>,
+}
+
+/// Merges flags (and environment, which clap has put into them) over the file over the defaults.
+///
+/// # Errors
+/// [`LoadError`]
+pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
+    let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+    let tls = match (args.tls_cert, args.tls_key, args.plain_http) {
+        (Some(certificate), Some(key), _) => TlsConfig::Files { certificate, key },
+        (_, _, true) => TlsConfig::Plain { anywhere: args.plain_http_anywhere },
+        _ => file.tls.unwrap_or(TlsConfig::BuiltIn),
+    };
+    let registration = args.registration.map(|policy| match policy {
+        Registration::Open => RegistrationPolicy::Open,
+        Registration::Invite => RegistrationPolicy::Invite,
+        Registration::Closed => RegistrationPolicy::Closed,
+    });
+    let data = match args.data.or(file.data) {
+        Some(data) => data,
+        None => default_data()?,
+    };
+    let format = args
+        .log_format
+        .or(file.log.format)
+        .unwrap_or_else(|| if std::io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json });
+    let workers =
+        args.workers.or(file.workers).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let connections_max = file.connections_max.unwrap_or(CONNECTIONS_MAX);
+    for (number, name) in [(workers, "workers"), (connections_max, "connections_max")] {
+        if number == 0 {
+            return Err(LoadError::Zero(name));
+        }
+    }
+    if file.stream.ping_millis == 0 {
+        return Err(LoadError::Zero("stream.ping_millis"));
+    }
+    Ok(Config {
+        data,
+        listen: args.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8443".to_owned()),
+        private_listen: args.private_listen.or(file.private_listen).unwrap_or_else(|| "127.0.0.1:0".to_owned()),
+        ready_file: args.ready_file.or(file.ready_file),
+        node: args.node.or(file.node).unwrap_or_else(|| "sealpost".to_owned()),
+        registration: registration.or(file.registration),
+        allowed_origins: if args.allowed_origins.is_empty() { file.allowed_origins } else { args.allowed_origins },
+        workers,
+        connections_max,
+        trust_proxy: args.trust_proxy || file.trust_proxy,
+        tls,
+        log: LogConfig { format, filter: args.log.or(file.log.filter).unwrap_or_else(|| "info".to_owned()) },
+        stream: file.stream,
+        queue: file.queue,
+        pepper_file: args.pepper_file.or(file.pepper_file),
+        limits: limits(file.limits)?,
+    })
+}
+
+/// The whole table, with the file's lines in it, so that what is printed is complete.
+fn limits(changed: BTreeMap<String, Limit>) -> Result<BTreeMap<String, Limit>, LoadError> {
+    let mut table = LimitTable::default();
+    for (name, limit) in changed {
+        table.set(&name, limit).map_err(|source| LoadError::Limit { name, source })?;
+    }
+    Ok(table.iter().map(|(name, limit)| (name.rule().name.to_owned(), *limit)).collect())
+}
+
+fn read(path: &Path) -> Result<FileConfig, LoadError> {
+    let failed = |error| LoadError::Read(path.to_owned(), error);
+    if std::fs::metadata(path).map_err(failed)?.len() > FILE_MAX_BYTES {
+        return Err(LoadError::TooLarge(path.to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    toml::from_str(&text).map_err(|error| LoadError::Parse(path.to_owned(), Box::new(error)))
+}
+
+/// The data folder where none is named.
+///
+/// # Errors
+/// [`LoadError::NoDataFolder`] for a user without a home.
+pub(crate) fn default_data() -> Result<PathBuf, LoadError> {
+    let folders = ProjectDirs::from("", "", "sealpost-server").ok_or(LoadError::NoDataFolder)?;
+    Ok(folders.data_dir().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_with(file: &str, args: ServeArgs) -> Result<Config, LoadError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, file).unwrap();
+        load(ServeArgs { config: Some(path), ..args })
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = "listen = '0.0.0.0:1'\ndata = '/a'\n[limits.send_pair]\nburst = 7\ntokens = 8\nper_seconds = 9\n";
+        let config = load_with(file, ServeArgs { data: Some("/b".into()), ..ServeArgs::default() }).unwrap();
+        assert_eq!((config.listen.as_str(), config.data.to_str()), ("0.0.0.0:1", Some("/b")));
+        assert_eq!(config.limits["send_pair"], Limit { burst: 7, tokens: 8, per_seconds: 9 });
+        assert_eq!(config.private_listen, "127.0.0.1:0");
+        assert_eq!(config.limits.len(), LimitTable::default().iter().count(), "every limit is listed");
+    }
+
+    #[test]
+    fn what_is_printed_gives_the_same_configuration_again() {
+        let file = "[tls]\nmode = 'plain'\nanywhere = true\n[queue]\nmessages_max = 5\n";
+        let config = load_with(file, ServeArgs { data: Some("/b".into()), ..ServeArgs::default() }).unwrap();
+        let printed = toml::to_string(&config).unwrap();
+        assert_eq!(load_with(&printed, ServeArgs::default()).unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_names_and_zeroes_are_refused() {
+        for file in [
+            "lissten = 'x'",
+            "[limits.nonsense]\nburst = 1\ntokens = 1\nper_seconds = 1\n",
+            "[limits.send_pair]\nburst = 0\ntokens = 1\nper_seconds = 1\n",
+            "workers = 0",
+            "[tls]\nmode = 'none'",
+        ] {
+            assert!(load_with(file, ServeArgs { data: Some("/b".into()), ..ServeArgs::default() }).is_err(), "{file}");
+        }
+    }
+}

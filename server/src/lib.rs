@@ -1,0 +1,15 @@
+//! The Sealpost server: accounts, devices, prekeys and queued ciphertexts over HTTPS and secure WebSockets.
+//!
+//! `http` and `ws` are the adapters to actix; they decode, call one method of `service` and encode. `service` holds the
+//! rules and knows neither actix nor a database. `store` and `relay` are traits with their back ends beside them.
+
+pub mod config;
+pub mod domain;
+pub mod files;
+pub mod http;
+pub mod metrics;
+pub mod relay;
+pub mod service;
+pub mod store;
+pub mod tls;
+pub mod ws;

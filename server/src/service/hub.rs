@@ -1,0 +1,271 @@
+//! The sockets of this node: who is connected, and a bounded mailbox for each.
+//!
+//! The hub wakes and never waits: whatever does not fit into a mailbox stays in the store, and the mailbox remembers that
+//! there is more. It knows no sockets, only mailboxes; the stream's driver empties them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sealpost_api::ids::{ConnectionEpoch, SessionId};
+use sealpost_crypto::{AccountId, DeviceAddress};
+
+use crate::relay::Hint;
+use crate::store::QueueItem;
+
+mod mailbox;
+
+pub use mailbox::{CloseReason, Letters, Mailbox, Notice};
+
+/// Names one connection within this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(u64);
+
+#[derive(Debug)]
+struct Entry {
+    connection: ConnectionId,
+    address: DeviceAddress,
+    session: SessionId,
+    /// `None` until the store has made the epoch durable; rows are offered to active connections only.
+    epoch: Option<ConnectionEpoch>,
+    mailbox: Arc<Mailbox>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    next_connection: u64,
+    /// At most a handful an account: its devices, and sockets that are being replaced.
+    accounts: HashMap<AccountId, Vec<Entry>>,
+    sessions: HashMap<SessionId, (AccountId, usize)>,
+    connections: usize,
+    stopping: bool,
+}
+
+/// The sockets of this node. One short lock; nothing is awaited under it.
+#[derive(Debug, Default)]
+pub struct Hub {
+    registry: Mutex<Registry>,
+}
+
+/// A place in the hub, given up when dropped.
+#[derive(Debug)]
+pub struct Registration {
+    hub: Arc<Hub>,
+    connection: ConnectionId,
+    account: AccountId,
+    /// Where what concerns this connection arrives.
+    pub mailbox: Arc<Mailbox>,
+}
+
+/// Why a connection got no place in the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+    /// The account has as many sockets as it may have.
+    #[error("the account has too many sockets")]
+    TooMany,
+}
+
+/// Sockets of one account on one node: eight devices, each with one socket and one that is about to replace it.
+pub const ACCOUNT_SOCKETS_MAX: usize = 16;
+
+impl Hub {
+    /// An empty hub.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a new connection its mailbox, before its epoch exists, so that the end of its session is not missed.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when there is no place.
+    pub fn register(
+        self: &Arc<Self>,
+        address: DeviceAddress,
+        session: SessionId,
+    ) -> Result<Registration, RegisterError> {
+        let mut registry = self.registry.lock();
+        if registry.stopping {
+            return Err(RegisterError::Stopping);
+        }
+        if registry.accounts.get(&address.account).is_some_and(|entries| entries.len() >= ACCOUNT_SOCKETS_MAX) {
+            return Err(RegisterError::TooMany);
+        }
+        registry.next_connection = registry.next_connection.wrapping_add(1);
+        let connection = ConnectionId(registry.next_connection);
+        let mailbox = Arc::new(Mailbox::default());
+        let entry = Entry { connection, address, session, epoch: None, mailbox: Arc::clone(&mailbox) };
+        registry.accounts.entry(address.account).or_default().push(entry);
+        registry.sessions.entry(session).or_insert((address.account, 0)).1 += 1;
+        registry.connections = registry.connections.saturating_add(1);
+        drop(registry);
+        Ok(Registration { hub: Arc::clone(self), connection, account: address.account, mailbox })
+    }
+
+    /// Offers a row that has just become durable to the device's socket, if it has one here.
+    pub fn offer(&self, address: &DeviceAddress, item: QueueItem) -> bool {
+        let registry = self.registry.lock();
+        match registry.active(address) {
+            Some(entry) => {
+                entry.mailbox.offer(item);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Tells the device's socket, if it has one here, that the store holds something new for it.
+    pub fn wake(&self, address: &DeviceAddress) -> bool {
+        let registry = self.registry.lock();
+        registry.active(address).map(|entry| entry.mailbox.wake()).is_some()
+    }
+
+    /// Wakes every socket: after hints may have been missed.
+    pub fn wake_all(&self) {
+        let registry = self.registry.lock();
+        registry.accounts.values().flatten().for_each(|entry| entry.mailbox.wake());
+    }
+
+    /// Whether the device has a socket here.
+    #[must_use]
+    pub fn is_connected(&self, address: &DeviceAddress) -> bool {
+        self.registry.lock().active(address).is_some()
+    }
+
+    /// Tells one device.
+    pub fn notify(&self, address: &DeviceAddress, notice: Notice) {
+        let registry = self.registry.lock();
+        if let Some(entry) = registry.active(address) {
+            entry.mailbox.notify(notice);
+        }
+    }
+
+    /// Tells every connected device of an account.
+    pub fn notify_account(&self, account: &AccountId, notice: Notice) {
+        let registry = self.registry.lock();
+        for entry in registry.accounts.get(account).into_iter().flatten() {
+            entry.mailbox.notify(notice);
+        }
+    }
+
+    /// Ends the sockets of these sessions. When it returns, none of them has anything more accepted.
+    pub fn close_sessions(&self, sessions: &[SessionId], reason: CloseReason) {
+        let registry = self.registry.lock();
+        for session in sessions {
+            let Some((account, _)) = registry.sessions.get(session) else { continue };
+            for entry in registry.accounts.get(account).into_iter().flatten() {
+                if entry.session == *session {
+                    entry.mailbox.close(reason);
+                }
+            }
+        }
+    }
+
+    /// Ends the sockets of a device.
+    pub fn close_device(&self, address: &DeviceAddress, reason: CloseReason) {
+        let registry = self.registry.lock();
+        for entry in registry.accounts.get(&address.account).into_iter().flatten() {
+            if entry.address == *address {
+                entry.mailbox.close(reason);
+            }
+        }
+    }
+
+    /// Ends every socket and takes no more.
+    pub fn stop(&self) {
+        let mut registry = self.registry.lock();
+        registry.stopping = true;
+        registry.accounts.values().flatten().for_each(|entry| entry.mailbox.close(CloseReason::Stopping));
+    }
+
+    /// How many sockets there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.registry.lock().connections
+    }
+
+    /// The sessions and devices of the active sockets, for the sweep.
+    #[must_use]
+    pub fn active(&self) -> Vec<(DeviceAddress, SessionId)> {
+        let registry = self.registry.lock();
+        registry
+            .accounts
+            .values()
+            .flatten()
+            .filter(|entry| entry.epoch.is_some())
+            .map(|entry| (entry.address, entry.session))
+            .collect()
+    }
+
+    /// Does what a hint from another node asks for.
+    pub fn hear(&self, hint: &Hint) {
+        match hint {
+            Hint::Wake(address) => {
+                self.wake(address);
+            }
+            Hint::SessionsEnded(sessions) => self.close_sessions(sessions, CloseReason::SessionEnded),
+            Hint::DeviceListChanged(account, version) => {
+                self.notify_account(account, Notice::DeviceListChanged { account: *account, version: *version });
+            }
+        }
+    }
+}
+
+impl Registry {
+    fn active(&self, address: &DeviceAddress) -> Option<&Entry> {
+        let entries = self.accounts.get(&address.account)?;
+        entries
+            .iter()
+            .filter(|entry| entry.address == *address && entry.epoch.is_some())
+            .max_by_key(|entry| entry.epoch)
+    }
+}
+
+impl Registration {
+    /// Makes the connection the device's: rows are offered to it from now on, and the one before is closed.
+    /// Of two that open at once the higher epoch stays, in whatever order they come here.
+    pub fn activate(&self, epoch: ConnectionEpoch) {
+        let mut registry = self.hub.registry.lock();
+        let Some(entries) = registry.accounts.get_mut(&self.account) else { return };
+        let Some(address) = entries.iter().find(|entry| entry.connection == self.connection).map(|entry| entry.address)
+        else {
+            return;
+        };
+        for entry in entries.iter_mut().filter(|entry| entry.address == address) {
+            if entry.connection == self.connection {
+                entry.epoch = Some(epoch);
+            }
+        }
+        let newest = entries.iter().filter(|entry| entry.address == address).filter_map(|entry| entry.epoch).max();
+        for entry in entries.iter().filter(|entry| entry.address == address) {
+            if entry.epoch.is_some() && entry.epoch < newest {
+                entry.mailbox.close(CloseReason::Replaced);
+            }
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut registry = self.hub.registry.lock();
+        let Some(entries) = registry.accounts.get_mut(&self.account) else { return };
+        let Some(index) = entries.iter().position(|entry| entry.connection == self.connection) else { return };
+        let session = entries.swap_remove(index).session;
+        if entries.is_empty() {
+            registry.accounts.remove(&self.account);
+        }
+        if let Some((_, count)) = registry.sessions.get_mut(&session) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                registry.sessions.remove(&session);
+            }
+        }
+        registry.connections = registry.connections.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! What waits for one connection: a bounded number of rows, merged notices, and the reason to end.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use sealpost_api::close;
+use sealpost_api::limits::DELIVERY_WINDOW_ROWS;
+use sealpost_crypto::AccountId;
+use tokio::sync::Notify;
+
+use crate::store::QueueItem;
+
+/// Rows kept for a connection that is busy: one delivery window. More stays in the store.
+const ROWS_MAX: usize = DELIVERY_WINDOW_ROWS;
+/// Bytes of those rows, so that many connections which do not read cost bounded memory.
+const ROWS_MAX_BYTES: usize = 128 * 1024;
+/// Accounts whose changed list waits to be told. These are hints; a client looks anyway when it connects.
+const LIST_CHANGES_MAX: usize = 8;
+
+/// Why a connection ends. The first reason given stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// A newer socket of the device took over.
+    Replaced,
+    /// Its session ended: logged out, password changed, device removed, account deleted.
+    SessionEnded,
+    /// The access token expired unrenewed, or was no good.
+    Unauthenticated,
+    /// The node stops.
+    Stopping,
+    /// The peer did not read, or answered no ping.
+    TooSlow,
+    /// The peer broke the protocol.
+    Protocol,
+    /// A message was larger than allowed.
+    TooLarge,
+    /// There is no room for the connection now.
+    TryLater,
+    /// The store failed.
+    Internal,
+    /// The peer closed or is gone; nobody hears a code.
+    Gone,
+}
+
+impl CloseReason {
+    /// The WebSocket close code.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        /// RFC 6455 *message too big*.
+        const TOO_BIG: u16 = 1009;
+        /// RFC 6455 *internal error*.
+        const INTERNAL: u16 = 1011;
+        /// RFC 6455 *going away*.
+        const GOING_AWAY: u16 = 1001;
+        /// IANA's registry *try again later*.
+        const TRY_LATER: u16 = 1013;
+        match self {
+            Self::Replaced => close::REPLACED,
+            Self::SessionEnded | Self::Unauthenticated => close::UNAUTHENTICATED,
+            Self::Stopping => close::RESTART,
+            Self::TooSlow => close::TOO_SLOW,
+            Self::Protocol => close::PROTOCOL,
+            Self::TooLarge => TOO_BIG,
+            Self::TryLater => TRY_LATER,
+            Self::Internal => INTERNAL,
+            Self::Gone => GOING_AWAY,
+        }
+    }
+
+    /// A word for metrics, logs and the close frame.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::SessionEnded => "session_ended",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Stopping => "stopping",
+            Self::TooSlow => "too_slow",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+            Self::TryLater => "try_later",
+            Self::Internal => "internal",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A fact that a connected device is told. Notices are hints: they are merged, and lost with the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// One-time prekeys run low.
+    PrekeysLow {
+        /// How many are left.
+        left: u32,
+    },
+    /// An account has another device list.
+    DeviceListChanged {
+        /// The account.
+        account: AccountId,
+        /// The list's version.
+        version: u64,
+    },
+}
+
+/// The contents of a mailbox.
+#[derive(Debug, Default)]
+pub struct Letters {
+    /// Rows that became durable.
+    pub rows: VecDeque<QueueItem>,
+    /// Whether the store may hold more than `rows`.
+    pub more: bool,
+    /// One-time prekeys left, if the device is to be told.
+    pub prekeys_low: Option<u32>,
+    /// Changed device lists.
+    pub device_lists: Vec<(AccountId, u64)>,
+}
+
+impl Letters {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && !self.more && self.prekeys_low.is_none() && self.device_lists.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    letters: Letters,
+    row_bytes: usize,
+    close: Option<CloseReason>,
+}
+
+/// What waits for one connection. Putting something in never blocks.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    contents: Mutex<Contents>,
+    /// Beside the reason in `contents`, so that every accept can look without taking the lock.
+    closed: AtomicBool,
+    arrived: Notify,
+    closing: Notify,
+}
+
+impl Mailbox {
+    /// A row that became durable.
+    pub fn offer(&self, item: QueueItem) {
+        let mut contents = self.contents.lock();
+        let bytes = contents.row_bytes.saturating_add(item.bytes());
+        let fits = contents.letters.rows.len() < ROWS_MAX && bytes <= ROWS_MAX_BYTES;
+        // Once something was left to the store, later rows are left to it too: the store knows the order.
+        if contents.letters.more || !fits {
+            contents.letters.more = true;
+        } else {
+            contents.row_bytes = bytes;
+            contents.letters.rows.push_back(item);
+        }
+        drop(contents);
+        self.arrived.notify_one();
+    }
+
+    /// The store holds something new.
+    pub fn wake(&self) {
+        self.contents.lock().letters.more = true;
+        self.arrived.notify_one();
+    }
+
+    /// A fact to tell.
+    pub fn notify(&self, notice: Notice) {
+        let mut contents = self.contents.lock();
+        match notice {
+            Notice::PrekeysLow { left } => contents.letters.prekeys_low = Some(left),
+            Notice::DeviceListChanged { account, version } => {
+                let lists = &mut contents.letters.device_lists;
+                if let Some(known) = lists.iter_mut().find(|(known, _)| *known == account) {
+                    known.1 = known.1.max(version);
+                } else if lists.len() < LIST_CHANGES_MAX {
+                    lists.push((account, version));
+                }
+            }
+        }
+        drop(contents);
+        self.arrived.notify_one();
+    }
+
+    /// Asks the connection to end. The first reason stays.
+    pub fn close(&self, reason: CloseReason) {
+        self.contents.lock().close.get_or_insert(reason);
+        self.closed.store(true, Ordering::Release);
+        self.closing.notify_one();
+    }
+
+    /// Why the connection must end, if it must.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        if self.closed.load(Ordering::Acquire) { self.contents.lock().close } else { None }
+    }
+
+    /// Waits until the connection must end. Only the connection's own task waits here.
+    pub async fn closed(&self) -> CloseReason {
+        loop {
+            if let Some(reason) = self.close_reason() {
+                return reason;
+            }
+            self.closing.notified().await;
+        }
+    }
+
+    /// Waits for contents and takes them. Only the connection's own task waits here.
+    pub async fn arrived(&self) -> Letters {
+        loop {
+            let letters = self.take();
+            if !letters.is_empty() {
+                return letters;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    fn take(&self) -> Letters {
+        let mut contents = self.contents.lock();
+        contents.row_bytes = 0;
+        std::mem::take(&mut contents.letters)
+    }
+}

@@ -1,0 +1,90 @@
+//! The adapter between actix's HTTP upgrade and [`stream`](crate::service::stream): it checks the request, moves bytes, and
+//! knows nothing of what they say.
+
+use actix_http::ws::{HandshakeError, handshake};
+use actix_web::body::BodyStream;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use actix_web::{HttpRequest, HttpResponse, web};
+use sealpost_api::problem::ProblemCode;
+
+use crate::service::Services;
+
+mod origin;
+mod reader;
+mod writer;
+
+pub use origin::OriginPolicy;
+use reader::SocketReader;
+use writer::SocketWriter;
+
+/// Why a request does not become a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpgradeError {
+    /// It is no WebSocket request as RFC 6455 §4.2.1 demands.
+    #[error("the request is no WebSocket handshake")]
+    Handshake,
+    /// It comes from a page that is not on the list.
+    #[error("the request's origin is not on the list")]
+    Origin,
+    /// Its `Authorization` header is no good.
+    #[error("the request's token is not valid")]
+    Unauthenticated,
+    /// The server has no answer now.
+    #[error("the request could not be served: {}", .0.as_str())]
+    Refused(ProblemCode),
+}
+
+impl UpgradeError {
+    /// The code of the table that answers it.
+    #[must_use]
+    pub const fn code(self) -> ProblemCode {
+        match self {
+            Self::Handshake => ProblemCode::MalformedRequest,
+            Self::Origin => ProblemCode::Forbidden,
+            Self::Unauthenticated => ProblemCode::Unauthenticated,
+            Self::Refused(code) => code,
+        }
+    }
+}
+
+/// Upgrades `GET /v1/stream`. With an `Authorization` header the token is checked before the upgrade, so that a failure is a
+/// plain 401; without one the first frame must be `Auth`.
+///
+/// # Errors
+/// [`UpgradeError`]; nothing was begun.
+pub async fn upgrade(
+    request: &HttpRequest,
+    payload: web::Payload,
+    services: &Services,
+    origins: &OriginPolicy,
+) -> Result<HttpResponse, UpgradeError> {
+    if !origins.allows(request.headers().get_all(ORIGIN)) {
+        return Err(UpgradeError::Origin);
+    }
+    let mut response = handshake(request.head()).map_err(|_: HandshakeError| UpgradeError::Handshake)?;
+    let caller = match bearer(request.headers())? {
+        Some(token) => Some(services.authenticate(token).await.map_err(|error| match error.code {
+            ProblemCode::Unauthenticated => UpgradeError::Unauthenticated,
+            code => UpgradeError::Refused(code),
+        })?),
+        None => None,
+    };
+    let (writer, body) = SocketWriter::pair();
+    let reader = SocketReader::new(payload, writer.answers());
+    let services = services.clone();
+    actix_web::rt::spawn(async move { services.run_stream(caller, reader, writer).await });
+    Ok(response.message_body(BodyStream::new(body)).map_err(|_| UpgradeError::Handshake)?.map_into_boxed_body().into())
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, UpgradeError> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(UpgradeError::Unauthenticated);
+    }
+    let text = value.to_str().map_err(|_| UpgradeError::Unauthenticated)?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(UpgradeError::Unauthenticated),
+    }
+}

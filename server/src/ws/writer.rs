@@ -1,0 +1,122 @@
+//! From frames to the response's body: frames gather in one buffer, which leaves as one chunk when the socket takes it.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_codec::Encoder as _;
+use actix_http::ws::{CloseCode, CloseReason as WsCloseReason, Codec, Message};
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use tokio::sync::mpsc;
+
+use crate::service::hub::CloseReason;
+use crate::service::stream::{Gone, Writer};
+
+/// Chunks between this half and the socket: one on its way and one waiting.
+const CHUNKS: usize = 2;
+/// How long a peer that does not read may hold up the goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pongs gathered for a peer that floods pings and does not read; more are not answered.
+const PONGS_MAX_BYTES: usize = 4096;
+
+#[derive(Default)]
+struct Gathered {
+    bytes: BytesMut,
+    pongs: usize,
+}
+
+/// The writing half of a socket.
+pub(super) struct SocketWriter {
+    gathered: Rc<RefCell<Gathered>>,
+    chunks: mpsc::Sender<Bytes>,
+}
+
+/// Answers to pings, written by the reading half.
+pub(super) struct Answers {
+    gathered: Rc<RefCell<Gathered>>,
+}
+
+/// The body of the upgraded response.
+pub(super) struct SocketBody {
+    chunks: mpsc::Receiver<Bytes>,
+}
+
+impl SocketWriter {
+    pub(super) fn pair() -> (Self, SocketBody) {
+        let (sender, receiver) = mpsc::channel(CHUNKS);
+        (Self { gathered: Rc::default(), chunks: sender }, SocketBody { chunks: receiver })
+    }
+
+    pub(super) fn answers(&self) -> Answers {
+        Answers { gathered: Rc::clone(&self.gathered) }
+    }
+
+    fn encode(&self, message: Message) {
+        let mut gathered = self.gathered.borrow_mut();
+        encode(message, &mut gathered.bytes);
+    }
+}
+
+impl Answers {
+    pub(super) fn pong(&self, payload: Bytes) {
+        let mut gathered = self.gathered.borrow_mut();
+        if gathered.pongs < PONGS_MAX_BYTES {
+            gathered.pongs = gathered.pongs.saturating_add(payload.len()).saturating_add(2);
+            encode(Message::Pong(payload), &mut gathered.bytes);
+        }
+    }
+}
+
+fn encode(message: Message, bytes: &mut BytesMut) {
+    // Only continuations can fail to encode, and none are sent.
+    let _never = Codec::new().encode(message, bytes);
+}
+
+impl Writer for SocketWriter {
+    fn frame(&mut self, frame: &Bytes) {
+        self.encode(Message::Binary(frame.clone()));
+    }
+
+    fn ping(&mut self) {
+        self.encode(Message::Ping(Bytes::new()));
+    }
+
+    fn pending(&self) -> usize {
+        self.gathered.borrow().bytes.len()
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        let place = self.chunks.reserve().await.map_err(|_| Gone)?;
+        let mut gathered = self.gathered.borrow_mut();
+        gathered.pongs = 0;
+        // The buffer is given away whole, so that an idle socket holds none.
+        let chunk = std::mem::take(&mut gathered.bytes).freeze();
+        if !chunk.is_empty() {
+            place.send(chunk);
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, reason: CloseReason) {
+        if reason == CloseReason::Gone {
+            return;
+        }
+        self.encode(Message::Close(Some(WsCloseReason {
+            code: CloseCode::from(reason.code()),
+            description: Some(reason.as_str().to_owned()),
+        })));
+        // A peer that does not read does not hear the goodbye; its socket ends when the body does.
+        let _too_slow = tokio::time::timeout(CLOSE_TIMEOUT, self.flush()).await;
+    }
+}
+
+impl Stream for SocketBody {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.chunks.poll_recv(context).map(|chunk| chunk.map(Ok))
+    }
+}
