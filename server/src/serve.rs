@@ -1,0 +1,192 @@
+//! The process: from a configuration to a running server and to its end.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, TlsConfig};
+use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::metrics::Metrics;
+use crate::service::{Core, Services};
+use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
+use crate::store::{Store as _, StoreError};
+use crate::tls::{Certificates, Source, names};
+use crate::ws::OriginPolicy;
+
+mod build;
+mod listen;
+mod private;
+mod process;
+mod ready;
+mod secrets;
+mod tasks;
+
+pub use listen::{Listen, ListenError};
+pub use secrets::SecretsError;
+
+/// How long the end of a stream may take when the server stops; what is still open then is cut.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the drain looks.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// A head that comes more slowly than this is not waited for (slowloris).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A TLS handshake likewise.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// An idle HTTP connection is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Serves until a signal or until the store stops.
+///
+/// # Errors
+/// Why it could not start, or why it had to end; the texts are for the operator.
+pub fn run(config: Config) -> Result<()> {
+    actix_web::rt::System::new().block_on(serve(config))
+}
+
+/// A signal that ends the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn begin() -> Result<Self> {
+        let on = |kind| signal(kind).context("signals cannot be waited for");
+        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let mut signals = Signals::begin()?;
+    let connections_max = process::prepare(config.workers, config.connections_max)?;
+    if let Some(path) = &config.ready_file {
+        ready::remove(path)?;
+    }
+    let listen = Listen::resolve(&config.listen)?;
+    if matches!(config.tls, TlsConfig::Plain { anywhere: false }) && !listen.is_loopback() {
+        return Err(ListenError::PlainAnywhere(config.listen.clone()).into());
+    }
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let mut seed = [0; 32];
+    random.fill(&mut seed);
+    let store = Arc::new(EmbeddedStore::open(&config.data, &EmbeddedOptions::default(), &seed)?);
+    let outcome = serve_store(&config, connections_max, listen, &mut signals, clock, random, &store).await;
+    store.close().await;
+    outcome
+}
+
+async fn serve_store(
+    config: &Config,
+    connections_max: usize,
+    listen: Listen,
+    signals: &mut Signals,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    store: &Arc<EmbeddedStore>,
+) -> Result<()> {
+    let secrets = secrets::Secrets::load(&config.data, config.pepper_file.as_deref(), random.as_ref())?;
+    let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
+    let certificates = certificates(config, &listen, clock.as_ref())?;
+    let built_in_loopback = listen.is_loopback() && matches!(config.tls, TlsConfig::BuiltIn);
+    let core =
+        build::core(config, built_in_loopback, &secrets, Arc::clone(store), clock, random, Arc::clone(&metrics))?;
+    let services = Services::new(Arc::clone(&core));
+
+    let public = listen.bind()?;
+    let private = Listen::resolve(&config.private_listen)?.bind()?;
+    let url = listen.url(&public, certificates.is_some())?;
+    let private_url = Listen::resolve(&config.private_listen)?.url(&private, false)?;
+    let private_server = private::start(private, services.clone(), metrics)?;
+    let public_handle = start(config, connections_max, public, certificates.as_ref(), services.clone())?;
+    tasks::begin(&core, certificates.clone(), listen.host().to_owned());
+
+    let ca = certificates.as_ref().and_then(|certificates| certificates.authority());
+    let facts = ready::Ready::new(url, ca, private_url);
+    facts.print();
+    if secrets.is_new() {
+        build::print_first_invite(&services).await?;
+    }
+    if let Some(path) = &config.ready_file {
+        facts.write(path)?;
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
+
+    let stopped = tokio::select! {
+        () = signals.any() => None,
+        reason = store.stopped() => Some(reason),
+    };
+    drain(&core, &public_handle).await;
+    private_server.stop(false).await;
+    match stopped {
+        Some(reason) => bail!(StoreError::Stopped(reason)),
+        None => Ok(()),
+    }
+}
+
+fn certificates(config: &Config, listen: &Listen, clock: &dyn Clock) -> Result<Option<Arc<Certificates>>> {
+    let source = match &config.tls {
+        TlsConfig::BuiltIn => Source::Authority(crate::tls::Authority::open(&config.data.join("tls"), clock.now())?),
+        TlsConfig::Files { certificate, key } => Source::Files { certificate: certificate.clone(), key: key.clone() },
+        TlsConfig::Plain { .. } => return Ok(None),
+    };
+    Ok(Some(Certificates::load(source, &names::machine(listen.host()), clock.now())?))
+}
+
+fn start(
+    config: &Config,
+    connections_max: usize,
+    listener: TcpListener,
+    certificates: Option<&Arc<Certificates>>,
+    services: Services,
+) -> Result<ServerHandle> {
+    let origins = OriginPolicy::new(config.allowed_origins.clone());
+    let server = HttpServer::new(move || {
+        let (services, origins) = (services.clone(), origins.clone());
+        App::new().configure(move |app| crate::ws::configure(app, services, origins))
+    })
+    .workers(config.workers)
+    .max_connections(connections_max)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(HANDSHAKE_TIMEOUT)
+    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .tcp_nodelay(true)
+    .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
+    .disable_signals();
+    let server = match certificates {
+        Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?)?,
+        None => server.listen(listener)?,
+    };
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    Ok(handle)
+}
+
+/// Takes no more connections, closes the streams so that clients go elsewhere or come back, and lets calls finish.
+async fn drain(core: &Core, public: &ServerHandle) {
+    tracing::info!("stopping");
+    public.pause().await;
+    core.hub.stop();
+    let drained = async {
+        while core.hub.connections() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::warn!(streams = core.hub.connections(), "streams were cut");
+    }
+    public.stop(true).await;
+}

@@ -1,0 +1,35 @@
+//! What the process asks of the operating system before it serves.
+
+use anyhow::{Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors for the database, its log, listeners, threads' pollers and calls in hand.
+const OTHER_DESCRIPTORS: u64 = 256;
+/// Below this many connections a worker there is no point in starting.
+const CONNECTIONS_MIN: u64 = 16;
+
+/// Makes new files private, forbids core dumps (they would hold keys), and raises the limit of descriptors as far as it goes.
+/// Returns how many connections a worker may have: `connections_max`, or what the descriptors allow.
+pub(super) fn prepare(workers: usize, connections_max: usize) -> Result<usize> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
+        tracing::warn!("core dumps could not be forbidden");
+    }
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_err()
+    {
+        tracing::warn!("the limit of open files could not be raised");
+    }
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return Ok(connections_max) };
+    let workers = u64::try_from(workers).unwrap_or(u64::MAX).max(1);
+    let allowed = descriptors.saturating_sub(OTHER_DESCRIPTORS) / workers;
+    if allowed < CONNECTIONS_MIN {
+        bail!("{descriptors} open files are too few to serve; raise the limit (ulimit -n)");
+    }
+    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
+    if allowed < connections_max {
+        tracing::warn!(descriptors, connections = allowed, "the limit of open files lowers the number of connections");
+    }
+    Ok(allowed.min(connections_max))
+}
