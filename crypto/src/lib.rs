@@ -1,8 +1,98 @@
-//! Keys, agreement and ratchets of Sealpost.
+//! Keys, agreement and ratchets of Sealpost: X3DH revision 1 and the double ratchet revision 4, in one suite.
 //!
 //! The crate does no I/O, reads no clock, has no global state and draws no randomness of its own: whoever calls it hands
-//! over time and a random number generator. Without its feature `session` it holds only what a server needs: keys, ids,
-//! device lists, prekey signatures and signed statements.
+//! over time and a random number generator.
+//!
+//! The path that a client takes: decode a [`DeviceList`], take a [`RemoteDevice`] from it, verify a [`PrekeyBundle`] against
+//! that, and keep one [`PairSessions`] for each device.
+//!
+//! ```
+//! # #[cfg(feature = "session")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use sealpost_crypto::*;
+//!
+//! # let mut rng = rand::rng();
+//! # let now = UnixMillis(1_800_000_000_000);
+//! # struct Person {
+//! #     account: AccountIdentityKeyPair,
+//! #     identity: DeviceIdentityKeyPair,
+//! #     list: DeviceList,
+//! #     signed: SignedPrekeyPair,
+//! # }
+//! # impl Person {
+//! #     fn local(&self) -> LocalDevice<'_> {
+//! #         LocalDevice {
+//! #             address: self.list.addresses().next().unwrap(),
+//! #             account_identity: self.account.public(),
+//! #             identity: &self.identity,
+//! #             device_list: &self.list,
+//! #         }
+//! #     }
+//! # }
+//! # impl PrekeyPrivates for Person {
+//! #     fn signed_prekey(&self, id: SignedPrekeyId) -> Option<SignedPrekeyPair> {
+//! #         (id == self.signed.id()).then(|| self.signed.clone())
+//! #     }
+//! #     fn one_time_prekey(&self, _: OneTimePrekeyId) -> Option<OneTimePrekeyPair> {
+//! #         None
+//! #     }
+//! # }
+//! # let mut person = || -> Result<Person, DeviceListError> {
+//! #     let account = AccountIdentityKeyPair::generate(&mut rng);
+//! #     let identity = DeviceIdentityKeyPair::generate(&mut rng);
+//! #     let body = DeviceListBody {
+//! #         account: AccountId::generate(&mut rng),
+//! #         account_identity: account.public(),
+//! #         version: 1,
+//! #         previous_hash: [0; 32],
+//! #         new_identity: false,
+//! #         devices: vec![DeviceEntry {
+//! #             device: DeviceId::PRIMARY,
+//! #             registration: RegistrationId::generate(&mut rng),
+//! #             identity: identity.public(),
+//! #         }],
+//! #     };
+//! #     let list = DeviceList::sign(&account, body)?;
+//! #     let signed = SignedPrekeyPair::generate(&mut rng, SignedPrekeyId(1), now);
+//! #     Ok(Person { account, identity, list, signed })
+//! # };
+//! # let (alice, bob) = (person()?, person()?);
+//! # let mut rng = rand::rng();
+//! # let (bobs_encoded_list, alices_pinned_list) = (bob.list.encoded(), &alice.list);
+//! # let bundle = PrekeyBundle {
+//! #     address: bob.local().address,
+//! #     signed_prekey: bob.signed.signed(&bob.local().address, &bob.identity),
+//! #     one_time_prekey: None,
+//! # };
+//! // Alice, who pinned Bob's account identity key and got his list and a bundle from the server:
+//! let list = DeviceList::decode(bobs_encoded_list)?;
+//! let remote = RemoteDevice::from_list(&list, DeviceId::PRIMARY).ok_or("Bob has no such device")?;
+//! let mut sessions = PairSessions::new(remote);
+//! sessions.initiate(&mut rng, &alice.local(), &bundle.verify(&remote, now)?)?;
+//! let message = sessions.encrypt(&mut rng, &alice.local(), b"Hello, Bob")?;
+//!
+//! // Bob, for whom Alice's device is in her list:
+//! let remote = RemoteDevice::from_list(alices_pinned_list, DeviceId::PRIMARY).ok_or("Alice has no such device")?;
+//! let mut sessions = PairSessions::new(remote);
+//! let decrypted = sessions.decrypt(&mut rng, &bob.local(), &message, &bob)?;
+//! assert_eq!(decrypted.plaintext.as_slice(), b"Hello, Bob");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "session"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! `session` (default): X3DH, the ratchet, sessions, safety numbers. Without it the crate holds only what a server needs:
+//! keys, ids, device lists, prekey signatures and signed statements.
+//!
+//! # Cautions
+//!
+//! - Store the changed [`PairSessions`] in the same transaction as what a message changes elsewhere, before an encrypted
+//!   message leaves and before a decrypted one is acknowledged. A state that goes back uses message keys twice.
+//! - Secrets are boxed and wiped on drop. What is beyond reach: copies that the compiler makes on the stack, in registers,
+//!   or while a value is moved.
 
 #[cfg(feature = "session")]
 pub mod bundle;
@@ -34,13 +124,16 @@ mod ratchet;
 mod reader;
 #[cfg(feature = "session")]
 mod session;
-#[cfg(all(test, feature = "session"))]
+#[cfg(test)]
+#[cfg(feature = "session")]
 mod test_support;
-#[cfg(all(test, feature = "session"))]
+#[cfg(test)]
+#[cfg(feature = "session")]
 mod wycheproof_tests;
 #[cfg(feature = "session")]
 mod x3dh;
-#[cfg(all(test, feature = "session"))]
+#[cfg(test)]
+#[cfg(feature = "session")]
 mod zeroize_tests;
 
 #[cfg(feature = "session")]

@@ -38,7 +38,6 @@ pub trait PrekeyPrivates {
 
 /// A decrypted message, and what the caller has to store and delete together with the changed sessions, in one
 /// transaction, before it acknowledges anything.
-#[derive(Debug)]
 pub struct Decrypted {
     /// The plaintext, without padding. Wiped on drop.
     pub plaintext: Zeroizing<Vec<u8>>,
@@ -49,6 +48,22 @@ pub struct Decrypted {
     /// The sender's device list that an initial message carried: verified, and it names the sender. It may be newer or
     /// older than the pinned one.
     pub sender_list: Option<DeviceList>,
+    /// Whether to [`initiate`](PairSessions::initiate) a new session now: the other side sends in a session that must not
+    /// send here, and ours, though answered, may be one that must not send there. Each would go on in its own, and no new
+    /// ratchet key would ever be agreed. It takes a rollback of both sides.
+    pub needs_new_session: bool,
+}
+
+impl core::fmt::Debug for Decrypted {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { plaintext: _, used_one_time_prekey, created_session, sender_list, needs_new_session } = self;
+        f.debug_struct("Decrypted")
+            .field("used_one_time_prekey", used_one_time_prekey)
+            .field("created_session", created_session)
+            .field("sender_list", &sender_list.as_ref().map(DeviceList::version))
+            .field("needs_new_session", needs_new_session)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A base key that created a session, and the signed prekey that its replay would need.
@@ -166,10 +181,7 @@ impl PairSessions {
     ) -> Result<Decrypted, DecryptError> {
         match Message::parse(message)? {
             Message::Initial(initial) => self.decrypt_initial(rng, local, &initial, prekeys),
-            Message::Ratchet(ratchet) => {
-                let plaintext = self.decrypt_ratchet(rng, &ratchet)?;
-                Ok(Decrypted { plaintext, used_one_time_prekey: None, created_session: false, sender_list: None })
-            }
+            Message::Ratchet(ratchet) => self.decrypt_ratchet(rng, &ratchet),
         }
     }
 
@@ -190,9 +202,8 @@ impl PairSessions {
         let base_key = &initial.names.base_key;
         let known = self.find(|session| session.role == Role::Responder && session.names.base_key == *base_key);
         if let Some(place) = known {
-            let plaintext = self.decrypt_in(rng, place, &initial.ratchet)?;
-            let sender_list = Some(list);
-            return Ok(Decrypted { plaintext, used_one_time_prekey: None, created_session: false, sender_list });
+            let decrypted = self.decrypt_in(rng, place, &initial.ratchet)?;
+            return Ok(Decrypted { sender_list: Some(list), ..decrypted });
         }
         if self.base_keys.iter().any(|used| used.base_key == *base_key) {
             return Err(DecryptError::SessionGone);
@@ -216,6 +227,7 @@ impl PairSessions {
             used_one_time_prekey: names.one_time_prekey,
             created_session: true,
             sender_list: Some(list),
+            needs_new_session: false,
         })
     }
 
@@ -223,7 +235,7 @@ impl PairSessions {
         &mut self,
         rng: &mut R,
         message: &RatchetMessage<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    ) -> Result<Decrypted, DecryptError> {
         if let Some(place) = self.find(|session| session.ratchet.knows(&message.header.ratchet_key)) {
             return self.decrypt_in(rng, place, message);
         }
@@ -250,7 +262,7 @@ impl PairSessions {
         rng: &mut R,
         place: Place,
         message: &RatchetMessage<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    ) -> Result<Decrypted, DecryptError> {
         let session = match place {
             Place::Active => self.active.as_mut(),
             Place::Archived(index) => self.archived.get_mut(index),
@@ -258,13 +270,22 @@ impl PairSessions {
         .ok_or(DecryptError::UnknownSession)?;
         let (plaintext, step) = session.open(rng, message)?;
         session.ratchet.commit(step);
+        let receive_only = session.receive_only;
         if let Place::Archived(index) = place
-            && !session.receive_only
+            && !receive_only
             && let Some(session) = self.archived.remove(index)
         {
             self.activate(session);
         }
-        Ok(plaintext)
+        // While ours is unanswered, the other side has yet to see it and may follow.
+        let needs_new_session = receive_only && self.is_answered();
+        Ok(Decrypted {
+            plaintext,
+            used_one_time_prekey: None,
+            created_session: false,
+            sender_list: None,
+            needs_new_session,
+        })
     }
 
     fn find(&self, matches: impl Fn(&Session) -> bool) -> Option<Place> {

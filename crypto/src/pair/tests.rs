@@ -8,12 +8,20 @@ use crate::{BundleError, DeviceListBody, PrekeyBundle, SignedPrekeyError};
 mod rejection;
 mod schedule;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Alice,
+    Bob,
+}
+
 /// Two people who have verified each other's lists.
 struct Two {
     alice: Person,
     bob: Person,
     at_alice: PairSessions,
     at_bob: PairSessions,
+    /// Whose last message said that a new session is needed.
+    needs_new_session: Option<Side>,
     rng: Box<dyn rand_core::CryptoRng>,
 }
 
@@ -22,7 +30,7 @@ impl Two {
         let mut rng = seeded_rng(seed);
         let (alice, bob) = (Person::new(&mut rng), Person::new(&mut rng));
         let (at_alice, at_bob) = (PairSessions::new(bob.remote()), PairSessions::new(alice.remote()));
-        Self { alice, bob, at_alice, at_bob, rng: Box::new(rng) }
+        Self { alice, bob, at_alice, at_bob, needs_new_session: None, rng: Box::new(rng) }
     }
 
     /// Alice has begun a session with Bob's one-time prekey 1.
@@ -61,11 +69,15 @@ impl Two {
     }
 
     fn alice_reads(&mut self, message: &[u8]) -> Result<Vec<u8>, DecryptError> {
-        reads(&mut self.at_alice, &mut self.alice, &mut self.rng, message)
+        let (text, needs_new_session) = reads(&mut self.at_alice, &mut self.alice, &mut self.rng, message)?;
+        self.needs_new_session = needs_new_session.then_some(Side::Alice);
+        Ok(text)
     }
 
     fn bob_reads(&mut self, message: &[u8]) -> Result<Vec<u8>, DecryptError> {
-        reads(&mut self.at_bob, &mut self.bob, &mut self.rng, message)
+        let (text, needs_new_session) = reads(&mut self.at_bob, &mut self.bob, &mut self.rng, message)?;
+        self.needs_new_session = needs_new_session.then_some(Side::Bob);
+        Ok(text)
     }
 
     /// Bob must refuse the message so, and be as he was.
@@ -83,7 +95,7 @@ fn reads(
     person: &mut Person,
     rng: &mut Box<dyn rand_core::CryptoRng>,
     message: &[u8],
-) -> Result<Vec<u8>, DecryptError> {
+) -> Result<(Vec<u8>, bool), DecryptError> {
     let before = sessions.to_bytes();
     match sessions.decrypt(rng, &person.local(), message, person) {
         Ok(decrypted) => {
@@ -91,7 +103,7 @@ fn reads(
                 person.one_time_prekeys.remove(&id);
             }
             *sessions = PairSessions::from_bytes(&sessions.to_bytes()).unwrap();
-            Ok(decrypted.plaintext.to_vec())
+            Ok((decrypted.plaintext.to_vec(), decrypted.needs_new_session))
         }
         Err(error) => {
             assert!(sessions.to_bytes() == before, "{error:?} changed the sessions");
@@ -303,6 +315,31 @@ fn a_receive_only_session_decrypts_and_never_sends_again() {
     assert!(two.at_bob.is_answered());
 }
 
+/// Both were rolled back, and each sends in a session in which the other must not: neither would ever agree on a new ratchet
+/// key. Found by the schedules below.
+#[test]
+fn two_who_can_only_receive_from_each_other_begin_anew() {
+    let mut two = Two::new(22);
+    two.bob_begins(None);
+    let late = two.bob_sends(b"late");
+    two.at_bob.make_receive_only();
+    two.bob_begins(None);
+    let early = two.bob_sends(b"early");
+    two.alice_reads(&early).unwrap();
+    two.at_alice.make_receive_only();
+    two.alice_reads(&late).unwrap();
+    let message = two.alice_sends(b"in the session that Bob must not use");
+    two.bob_reads(&message).unwrap();
+    assert_eq!(two.needs_new_session, None, "Bob's own session is unanswered");
+    let message = two.bob_sends(b"in the session that Alice must not use");
+    two.alice_reads(&message).unwrap();
+    assert_eq!(two.needs_new_session, Some(Side::Alice));
+    two.alice_begins(None);
+    let message = two.alice_sends(b"anew");
+    two.bob_reads(&message).unwrap();
+    assert!(same_active_session(&two.at_alice, &two.at_bob));
+}
+
 #[test]
 fn an_archived_session_that_decrypts_becomes_active() {
     let mut two = Two::settled(15);
@@ -381,4 +418,20 @@ fn a_stolen_state_reads_neither_the_past_nor_the_time_after_healing() {
     }
     let later = two.at_alice.encrypt(&mut two.rng, &two.alice.local(), b"later").unwrap();
     assert!(!thief(&later));
+}
+
+/// Rule 10.
+#[test]
+fn debug_output_shows_neither_secrets_nor_text() {
+    let mut two = Two::begun(21);
+    let message = two.alice_sends(b"a secret text");
+    let decrypted = two.at_bob.decrypt(&mut two.rng, &two.bob.local(), &message, &two.bob).unwrap();
+    assert_eq!(
+        format!("{decrypted:?}"),
+        "Decrypted { used_one_time_prekey: Some(OneTimePrekeyId(1)), created_session: true, \
+         sender_list: Some(1), needs_new_session: false, .. }"
+    );
+    let shown = format!("{:?}", two.at_bob);
+    let remote = format!("{:?}", two.alice.remote());
+    assert_eq!(shown, format!("PairSessions {{ remote: {remote}, active: true, archived: 0, base_keys: 1 }}"));
 }
