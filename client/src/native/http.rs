@@ -116,11 +116,7 @@ impl HttpClient {
             .and_then(|value| value.to_str().ok())
             .and_then(|seconds| seconds.trim().parse().ok());
         let body = Limited::new(response.into_body(), BODY_MAX_BYTES).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                TransportError::TooLarge
-            } else {
-                self.broken(&error.to_string())
-            }
+            if error.is::<LengthLimitError>() { TransportError::TooLarge } else { self.broken(&error.to_string()) }
         })?;
         self.keep(sender);
         Ok(HttpResponse { status, retry_after, body: body.to_bytes().to_vec() })
@@ -136,8 +132,7 @@ impl HttpClient {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| TransportError::Protocol)?;
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.connector.base().authority());
         if let Some(bearer) = bearer {
-            let mut value =
-                HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|_| TransportError::Protocol)?;
+            let mut value = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|_| TransportError::Protocol)?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }

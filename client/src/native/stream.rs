@@ -97,9 +97,8 @@ async fn open(connector: &Connector, bearer: Option<&str>) -> Result<(StreamSend
         value.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, value);
     }
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(FRAME_MAX_BYTES))
-        .max_frame_size(Some(FRAME_MAX_BYTES));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES)).max_frame_size(Some(FRAME_MAX_BYTES));
     let io = connector.connect().await?;
     match client_async_with_config(request, io, Some(config)).await {
         Ok((socket, _)) => {

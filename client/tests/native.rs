@@ -1,0 +1,9 @@
+//! The native transport against real TLS servers on this machine.
+#![cfg(feature = "native")]
+
+mod native {
+    mod http;
+    mod server;
+    mod stream;
+    mod trust;
+}
