@@ -1,0 +1,16 @@
+//! `GET /v1/stream`: hands the request to the adapter of the stream.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{Http, HttpError};
+
+/// Upgrades to a WebSocket that carries protobuf frames.
+#[utoipa::path(get, path = "/v1/stream", tag = "stream",
+    responses((status = 101, description = "The stream begins. Without an `Authorization` header the first frame is `Auth`.")))]
+pub(super) async fn stream(
+    http: web::Data<Http>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, HttpError> {
+    Ok(crate::ws::upgrade(&request, payload, &http.services, &http.settings.origins).await?)
+}

@@ -1,0 +1,180 @@
+//! The one table of limits: what each is for, whom it counts, how much it allows, and what it does when it is crowded.
+
+use serde::{Deserialize, Serialize};
+
+/// How much a limit allows: at once `burst`, and then `tokens` every `per_seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Tokens in a full bucket, from 1.
+    pub burst: u32,
+    /// Tokens gained every `per_seconds`, from 1.
+    pub tokens: u32,
+    /// Seconds, from 1.
+    pub per_seconds: u32,
+}
+
+impl Limit {
+    /// Parts that make one token: one part is gained every ms for each of `tokens`, so that levels are whole numbers.
+    #[must_use]
+    pub const fn parts(&self) -> u64 {
+        self.per_seconds as u64 * 1_000
+    }
+
+    /// Parts in a full bucket. At most 2⁶⁴ / 4.3, because both factors are u32 but for the 1,000.
+    #[must_use]
+    pub const fn capacity(&self) -> u64 {
+        self.parts().saturating_mul(self.burst as u64)
+    }
+
+    /// The ms in which an empty bucket gains a token.
+    #[must_use]
+    pub fn refill_millis(&self) -> u64 {
+        self.parts().div_ceil(u64::from(self.tokens).max(1))
+    }
+}
+
+/// What a limit does with a new key when all of its places are taken by buckets that are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowding {
+    /// Fail open: the fullest buckets are forgotten. For limits that keep the server usable.
+    Open,
+    /// Fail closed: new keys are refused. For limits that guard secrets, where a forgotten bucket is a free guess.
+    Closed,
+}
+
+/// A line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name in `[limits]`.
+    pub name: &'static str,
+    /// Whom it counts.
+    pub key: &'static str,
+    /// What it allows unless `[limits]` says otherwise.
+    pub limit: Limit,
+    /// Whether it fails open or closed.
+    pub crowding: Crowding,
+    /// Why it is there.
+    pub reason: &'static str,
+}
+
+macro_rules! limits {
+    ($($variant:ident = $name:literal, $key:literal, $burst:literal, $tokens:literal / $seconds:literal, $crowding:ident, $reason:literal;)*) => {
+        /// Names a limit.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum LimitName {
+            $(#[doc = $reason] $variant,)*
+        }
+
+        impl LimitName {
+            /// Every limit, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its line of the table.
+            #[must_use]
+            pub const fn rule(self) -> Rule {
+                match self {
+                    $(Self::$variant => Rule {
+                        name: $name,
+                        key: $key,
+                        limit: Limit { burst: $burst, tokens: $tokens, per_seconds: $seconds },
+                        crowding: Crowding::$crowding,
+                        reason: $reason,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    RequestsAddress = "requests_address", "network", 1_000, 100 / 1, Open,
+        "Any call: one machine must not take the whole server.";
+    RegisterAddress = "register_address", "network", 20, 20 / 3_600, Closed,
+        "Names are for people, and each costs a password hash.";
+    LoginAccount = "login_account", "username", 10, 1 / 60, Closed,
+        "Guesses at a password without a device's key: 1,450 a day.";
+    LoginDevice = "login_device", "device", 10, 1 / 60, Closed,
+        "Log-ins that carry a valid signature of a device have their own count, so that guessing locks nobody out.";
+    LoginAddress = "login_address", "network", 30, 10 / 60, Closed,
+        "Guesses at many accounts from one place.";
+    PasswordAccount = "password_account", "account", 5, 1 / 60, Closed,
+        "Guesses at the password by whoever holds a live session.";
+    LookupAccount = "lookup_account", "account", 100, 1 / 900, Closed,
+        "Looking names up one after the other would list everybody.";
+    LookupAddress = "lookup_address", "network", 400, 1 / 60, Open,
+        "The same with many accounts from one place.";
+    PublishAccount = "publish_account", "account", 20, 1 / 600, Open,
+        "Every device list is kept for ever.";
+    UploadDevice = "upload_device", "device", 60, 1 / 5, Open,
+        "An upload is a hundred rows.";
+    BundlePair = "bundle_pair", "account to device", 6, 1 / 600, Open,
+        "One account must not drain a device's one-time prekeys; above it a bundle comes without one.";
+    BundleTarget = "bundle_target", "device", 60, 60 / 3_600, Open,
+        "Many accounts together must not either.";
+    BundleRefuse = "bundle_refuse", "account to account", 30, 30 / 3_600, Open,
+        "Far above what set-up ever needs, bundles are refused.";
+    ConnectDevice = "connect_device", "device", 30, 1 / 2, Open,
+        "Every new socket is a durable write.";
+    SendPair = "send_pair", "account to account", 60, 1 / 1, Open,
+        "One account must not flood another's queues.";
+}
+
+impl LimitName {
+    /// Its place in the table.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Why a line of `[limits]` cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// No limit has this name.
+    #[error("there is no limit of this name")]
+    Unknown,
+    /// One of the numbers is 0: a limit cannot be switched off, nor refuse everything.
+    #[error("a limit's numbers start from 1")]
+    Zero,
+}
+
+/// The limits in force: the table's, changed by `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitTable {
+    limits: Vec<Limit>,
+}
+
+impl Default for LimitTable {
+    fn default() -> Self {
+        Self { limits: LimitName::ALL.iter().map(|name| name.rule().limit).collect() }
+    }
+}
+
+impl LimitTable {
+    /// Changes a limit by its name in `[limits]`.
+    ///
+    /// # Errors
+    /// [`LimitError`]; nothing was changed.
+    pub fn set(&mut self, name: &str, limit: Limit) -> Result<(), LimitError> {
+        if limit.burst == 0 || limit.tokens == 0 || limit.per_seconds == 0 {
+            return Err(LimitError::Zero);
+        }
+        let name = LimitName::ALL.iter().find(|known| known.rule().name == name).ok_or(LimitError::Unknown)?;
+        *self.limits.get_mut(name.index()).ok_or(LimitError::Unknown)? = limit;
+        Ok(())
+    }
+
+    /// The limit in force.
+    #[must_use]
+    pub fn limit(&self, name: LimitName) -> &Limit {
+        /// Never met: the table has a line for each name. It allows one thing an hour.
+        static STRICT: Limit = Limit { burst: 1, tokens: 1, per_seconds: 3_600 };
+        self.limits.get(name.index()).unwrap_or(&STRICT)
+    }
+
+    /// Every limit in force, in the table's order.
+    pub fn iter(&self) -> impl Iterator<Item = (LimitName, &Limit)> {
+        LimitName::ALL.iter().copied().zip(&self.limits)
+    }
+}

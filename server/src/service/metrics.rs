@@ -1,0 +1,43 @@
+//! What the services count. How it is kept and shown is the adapter's matter.
+
+use sealpost_api::problem::ProblemCode;
+
+use super::limiter::LimitName;
+
+/// Counters. No method waits, fails, or is handed anything that names a person.
+pub trait ServiceMetrics: Send + Sync + 'static {
+    /// A message was accepted.
+    fn accepted(&self);
+    /// A message was refused.
+    fn refused(&self, code: ProblemCode);
+    /// Rows were handed to a socket.
+    fn delivered(&self, rows: u64);
+    /// Rows were acknowledged and deleted.
+    fn acknowledged(&self, rows: u64);
+    /// Someone tried to log in.
+    fn login(&self, succeeded: bool);
+    /// A rate limit refused something.
+    fn limited(&self, limit: LimitName);
+    /// A bundle went out without a one-time prekey because none was left.
+    fn one_time_prekeys_exhausted(&self);
+    /// So many passwords wait to be hashed.
+    fn passwords_waiting(&self, waiting: usize);
+    /// An HTTP call was answered with this problem.
+    fn problem(&self, code: ProblemCode);
+}
+
+/// Counts nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMetrics;
+
+impl ServiceMetrics for NoMetrics {
+    fn accepted(&self) {}
+    fn refused(&self, _: ProblemCode) {}
+    fn delivered(&self, _: u64) {}
+    fn acknowledged(&self, _: u64) {}
+    fn login(&self, _: bool) {}
+    fn limited(&self, _: LimitName) {}
+    fn one_time_prekeys_exhausted(&self) {}
+    fn passwords_waiting(&self, _: usize) {}
+    fn problem(&self, _: ProblemCode) {}
+}

@@ -1,0 +1,232 @@
+//! Password hashing: Argon2id on a pool of its own, with a bounded queue.
+//!
+//! A hash costs 19 MiB and some 30 ms of a core, so what an attacker can make the server spend is bounded here: by the
+//! number of threads (memory and cores) and by the queue (waiting). The limits are asked before anything comes here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, CustomizedPasswordHasher as _, Params, Version};
+use parking_lot::Mutex;
+use sealpost_api::password::Password;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::domain::clock::Random;
+
+/// Passwords that wait. At 20 hashes a second on one core, the last of them waits 2.5 s.
+pub const QUEUE_MAX: usize = 50;
+/// Salt in bytes (RFC 9106 §4 recommends 16).
+pub const SALT_BYTES: usize = 16;
+
+/// How passwords are hashed.
+#[derive(Clone)]
+pub struct PasswordSettings {
+    /// Memory in KiB; OWASP's first choice is 19 MiB with two passes.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// Threads that hash; each takes `memory_kib` while it does.
+    pub threads: usize,
+    /// Passwords that may wait.
+    pub queue_max: usize,
+    /// A secret that is kept apart from the database; without it a stolen database cannot be guessed at.
+    pub pepper: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        // Half of the cores, so that log-ins leave the other half to messages.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.div_ceil(2);
+        Self { memory_kib: 19_456, passes: 2, threads, queue_max: QUEUE_MAX, pepper: None }
+    }
+}
+
+impl std::fmt::Debug for PasswordSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { memory_kib, passes, threads, queue_max, pepper } = self;
+        let pepper = if pepper.is_some() { "with pepper" } else { "without pepper" };
+        write!(formatter, "PasswordSettings(m={memory_kib}, t={passes}, p=1, {threads} threads, queue {queue_max}, {pepper})")
+    }
+}
+
+/// Why a password was neither hashed nor compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordsError {
+    /// As many wait as may; try again soon.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// The pool is gone.
+    #[error("the pool that hashes passwords has stopped")]
+    Stopped,
+    /// The stored hash is none, or the parameters are not possible.
+    #[error("a password could not be hashed: {0}")]
+    Hash(String),
+}
+
+/// What comparing a password gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Another password, or no such account.
+    Wrong,
+    /// The password.
+    Right,
+    /// The password, hashed with other parameters than today's: to be hashed anew.
+    RightButOutdated,
+}
+
+enum Work {
+    Hash { password: Password, salt: [u8; SALT_BYTES], reply: oneshot::Sender<Result<String, PasswordsError>> },
+    Verify { password: Password, hash: Option<String>, reply: oneshot::Sender<Result<Verdict, PasswordsError>> },
+}
+
+/// The pool. Its threads end when it is dropped.
+pub struct Passwords {
+    queue: SyncSender<Work>,
+    random: Arc<dyn Random>,
+    waiting: Arc<AtomicUsize>,
+}
+
+struct Hasher {
+    params: Params,
+    pepper: Option<Zeroizing<Vec<u8>>>,
+    /// What the passwords of accounts that do not exist are compared with: as costly as any.
+    dummy: String,
+}
+
+impl Passwords {
+    /// Starts the threads, and makes the dummy hash with today's parameters.
+    ///
+    /// # Errors
+    /// [`PasswordsError::Hash`] for impossible parameters, [`PasswordsError::Stopped`] when no thread could be started.
+    pub fn new(settings: &PasswordSettings, random: Arc<dyn Random>) -> Result<Self, PasswordsError> {
+        let params = Params::new(settings.memory_kib, settings.passes, 1, None).map_err(failed)?;
+        let mut hasher = Hasher { params, pepper: settings.pepper.clone(), dummy: String::new() };
+        let mut salt = [0; SALT_BYTES];
+        random.fill(&mut salt);
+        // No password is compared with it successfully: `Verdict::Right` is never given for a missing account.
+        hasher.dummy = hasher.hash(b"no account has this", &salt)?;
+        let hasher = Arc::new(hasher);
+        let (queue, receiver) = sync_channel(settings.queue_max);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        for number in 0..settings.threads.max(1) {
+            let (hasher, receiver, waiting) = (Arc::clone(&hasher), Arc::clone(&receiver), Arc::clone(&waiting));
+            std::thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&hasher, &receiver, &waiting))
+                .map_err(|_| PasswordsError::Stopped)?;
+        }
+        Ok(Self { queue, random, waiting })
+    }
+
+    /// The PHC string of a password, with a new salt.
+    ///
+    /// # Errors
+    /// [`PasswordsError`]
+    pub async fn hash(&self, password: Password) -> Result<String, PasswordsError> {
+        let mut salt = [0; SALT_BYTES];
+        self.random.fill(&mut salt);
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Work::Hash { password, salt, reply })?;
+        answer.await.map_err(|_| PasswordsError::Stopped)?
+    }
+
+    /// Compares a password with a PHC string. Without one it is compared with a dummy at the same cost, and is wrong.
+    ///
+    /// # Errors
+    /// [`PasswordsError`]
+    pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<Verdict, PasswordsError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Work::Verify { password, hash, reply })?;
+        answer.await.map_err(|_| PasswordsError::Stopped)?
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), PasswordsError> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(work).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => PasswordsError::Busy,
+                TrySendError::Disconnected(_) => PasswordsError::Stopped,
+            }
+        })
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> PasswordsError {
+    PasswordsError::Hash(error.to_string())
+}
+
+fn work(hasher: &Hasher, queue: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
+    loop {
+        // The lock is held while waiting: exactly one thread waits at the channel, the others at the lock.
+        let Ok(work) = queue.lock().recv() else { return };
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        // Whoever has gone away meanwhile is not worth 30 ms; whether they still listen for the answer is their matter.
+        match work {
+            Work::Hash { password, salt, reply } if !reply.is_closed() => {
+                let _ = reply.send(hasher.hash(password.reveal().as_bytes(), &salt));
+            }
+            Work::Verify { password, hash, reply } if !reply.is_closed() => {
+                let _ = reply.send(hasher.verify(&password, hash.as_deref()));
+            }
+            Work::Hash { .. } | Work::Verify { .. } => {}
+        }
+    }
+}
+
+impl Hasher {
+    fn argon2(&self) -> Result<Argon2<'_>, PasswordsError> {
+        let params = self.params.clone();
+        match &self.pepper {
+            Some(pepper) => {
+                Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params).map_err(failed)
+            }
+            None => Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params)),
+        }
+    }
+
+    fn hash(&self, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<String, PasswordsError> {
+        let hash = self
+            .argon2()?
+            .hash_password_customized(password, salt, None, None, self.params.clone())
+            .map_err(failed)?;
+        Ok(hash.to_string())
+    }
+
+    fn verify(&self, password: &Password, hash: Option<&str>) -> Result<Verdict, PasswordsError> {
+        let parsed = PasswordHash::new(hash.unwrap_or(&self.dummy)).map_err(failed)?;
+        let matches = self.argon2()?.verify_password(password.reveal().as_bytes(), &parsed);
+        match matches {
+            Ok(()) if hash.is_none() => Ok(Verdict::Wrong),
+            Ok(()) if self.is_current(&parsed) => Ok(Verdict::Right),
+            Ok(()) => Ok(Verdict::RightButOutdated),
+            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn is_current(&self, hash: &PasswordHash) -> bool {
+        let params = Params::try_from(hash);
+        hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
+            && hash.version == Some(u32::from(Version::V0x13))
+            && params.is_ok_and(|params| {
+                (params.m_cost(), params.t_cost(), params.p_cost())
+                    == (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! Sessions: who calls, logging in, refreshing, listing and ending.
+
+use std::sync::LazyLock;
+
+use sealpost_api::encoding::B64;
+use sealpost_api::ids::{RefreshTokenHash, SessionId};
+use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
+use sealpost_api::problem::ProblemCode;
+use sealpost_api::sessions::{LoginRequest, RefreshRequest, SessionGrant, SessionInfo, SessionList, SessionRequest, SessionsEnded};
+use sealpost_api::username::Username;
+use sealpost_crypto::{
+    AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKey, DeviceIdentityKeyPair,
+    DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::limiter::{LimitKey, LimitName};
+use super::passwords::Verdict;
+use super::{Caller, ServiceError, Services, keys};
+use crate::store::{AccountRecord, NewSession, RotateRefreshToken, SessionRecord, StartSession};
+
+/// A log-in that names no known account or device is checked against this list and key, so that it costs the same
+/// signature checks. Their private halves are public, which is harmless: what they verify is never accepted.
+static NOBODY: LazyLock<Option<DeviceList>> = LazyLock::new(|| {
+    let account = AccountIdentityKeyPair::from_seed(&[0; 32]);
+    let devices = vec![DeviceEntry {
+        device: DeviceId::PRIMARY,
+        registration: RegistrationId::from_bytes([0; 32]),
+        identity: DeviceIdentityKeyPair::from_seed(&[1; 32]).public(),
+    }];
+    let body = DeviceListBody {
+        account: AccountId::from_bytes([0; 16]),
+        account_identity: account.public(),
+        version: 1,
+        previous_hash: [0; 32],
+        new_identity: false,
+        devices,
+    };
+    DeviceList::sign(&account, body).ok()
+});
+
+/// What every failed log-in is answered.
+const LOGIN_FAILED: ServiceError = ServiceError::new(ProblemCode::LoginFailed);
+
+impl Services {
+    /// Who presents this access token: the token is good, its session lives, and no generation has passed since.
+    ///
+    /// # Errors
+    /// `unauthenticated`, the same for every reason; or the store's failure.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
+        let unauthenticated = || ServiceError::new(ProblemCode::Unauthenticated);
+        let now = self.core.clock.now();
+        let claims = self.core.tokens.check(now, token).map_err(|_| unauthenticated())?;
+        let session = self.core.store.session(claims.session).await?.ok_or_else(unauthenticated)?;
+        if session.address != claims.address || session.generation != claims.generation {
+            return Err(unauthenticated());
+        }
+        Ok(Caller {
+            account: claims.address.account,
+            address: claims.address,
+            session: claims.session,
+            generation: claims.generation,
+            expires_at: claims.expires_at,
+        })
+    }
+
+    /// Counts a request against its network's limit.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit(&self, network: [u8; 16]) -> Result<(), ServiceError> {
+        self.limit(LimitName::RequestsAddress, LimitKey::Network(network))
+    }
+
+    /// Takes a token of a limit.
+    pub(super) fn limit(&self, name: LimitName, key: LimitKey) -> Result<(), ServiceError> {
+        self.core.limiter.take(self.core.clock.now(), name, key).map_err(|retry_after| {
+            self.core.metrics.limited(name);
+            ServiceError::rate_limited(retry_after)
+        })
+    }
+
+    /// Logs in on a device of the account's current list.
+    ///
+    /// The device's signature is checked first, because it decides which limit a guess counts against; exactly one
+    /// signature check and one password hash are made, whatever is wrong, and every failure is the same `login_failed`.
+    ///
+    /// # Errors
+    /// `login_failed`, `rate_limited`, `busy`, `session_conflict`.
+    pub async fn log_in(&self, network: [u8; 16], request: LoginRequest) -> Result<SessionGrant, ServiceError> {
+        self.limit(LimitName::LoginAddress, LimitKey::Network(network))?;
+        let (record, list) = self.account_for_log_in(&request.username).await?;
+        let device = record.as_ref().and_then(|_| listed_device(&list, &request));
+        let entry = device.or(list.devices().first()).ok_or(LOGIN_FAILED)?;
+        let new_session = new_session(&request.session, keys::address(&list, entry));
+        let signed = self.verify_log_in(&new_session, &entry.identity, &request.session).is_ok();
+        let signer = device.filter(|_| signed).map(|_| new_session.address);
+        match signer {
+            Some(address) => self.limit(LimitName::LoginDevice, LimitKey::Device(address))?,
+            None => self.limit(LimitName::LoginAccount, name_key(&request.username))?,
+        }
+        let hash = record.as_ref().map(|record| record.password_hash.clone());
+        let verdict = self.verify_password(&request.password, hash).await?;
+        let Some(record) = record.filter(|_| signer.is_some() && verdict != Verdict::Wrong) else {
+            self.core.metrics.login(false);
+            return Err(LOGIN_FAILED);
+        };
+        if verdict == Verdict::RightButOutdated {
+            let new = self.core.passwords.hash(request.password).await?;
+            self.core.store.rehash_password(record.id, &record.password_hash, &new).await?;
+        }
+        self.core.metrics.login(true);
+        self.begin_session(new_session).await
+    }
+
+    /// Exchanges a refresh token for its successor, which the client has drawn.
+    ///
+    /// The signature comes first: without it nothing is changed, so that a stolen or replayed token alone can neither be
+    /// used nor be used to log anyone out.
+    ///
+    /// # Errors
+    /// `refresh_invalid` (changes nothing), `session_ended` (a spent token was used: the session is over).
+    pub async fn refresh(&self, request: &RefreshRequest) -> Result<SessionGrant, ServiceError> {
+        let invalid = || ServiceError::new(ProblemCode::RefreshInvalid);
+        let (session, old, next) = (request.session_id.0, request.refresh_token.0.hash(), request.next_hash.0);
+        let record = self.core.store.session(session).await?.ok_or_else(invalid)?;
+        let statement = RefreshStatement {
+            server: *self.core.store.server_id().as_bytes(),
+            session: *session.as_bytes(),
+            old_hash: *old.as_bytes(),
+            next_hash: *next.as_bytes(),
+        };
+        statement.verify(&record.identity, &request.signature.0).map_err(|_| invalid())?;
+        let now = self.core.clock.now();
+        match self.core.store.rotate_refresh_token(session, old, next, now).await? {
+            RotateRefreshToken::Rotated { generation } | RotateRefreshToken::Repeated { generation } => {
+                self.grant(&record.address, session, generation)
+            }
+            RotateRefreshToken::Spent => {
+                self.core.end_sockets(&[session]);
+                Err(ServiceError::new(ProblemCode::SessionEnded))
+            }
+            RotateRefreshToken::Unknown => Err(invalid()),
+        }
+    }
+
+    /// The account's live sessions, oldest first.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub async fn sessions(&self, caller: &Caller) -> Result<SessionList, ServiceError> {
+        let sessions = self.core.store.sessions(caller.account).await?;
+        Ok(SessionList { sessions: sessions.iter().map(|record| session_info(record, caller)).collect() })
+    }
+
+    /// Ends one session of the caller's account. One that is not there, or is another account's, was not live.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub async fn end_session(&self, caller: &Caller, session: SessionId) -> Result<SessionsEnded, ServiceError> {
+        let live = self.core.store.end_session(caller.account, session).await?;
+        if live {
+            self.core.end_sockets(&[session]);
+        }
+        Ok(SessionsEnded { ended: u32::from(live) })
+    }
+
+    /// Ends every session of the caller's account, the caller's own too.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub async fn end_all_sessions(&self, caller: &Caller) -> Result<SessionsEnded, ServiceError> {
+        let ended = self.core.store.end_all_sessions(caller.account).await?;
+        self.core.end_sockets(&ended);
+        Ok(SessionsEnded { ended: count(&ended) })
+    }
+
+    /// The account of this name and its list; a text that is no name is the name of no account. Without an account the
+    /// list is nobody's, decoded at the same cost.
+    pub(super) async fn account_for_log_in(
+        &self,
+        username: &str,
+    ) -> Result<(Option<AccountRecord>, DeviceList), ServiceError> {
+        let record = match Username::parse(username) {
+            Ok(username) => self.core.store.account_by_name(&username).await?,
+            Err(_) => None,
+        };
+        let list = match &record {
+            Some(record) => stored_list(record)?,
+            None => {
+                let encoded = NOBODY.as_ref().map(DeviceList::encoded).unwrap_or_default();
+                DeviceList::decode(encoded).map_err(ServiceError::internal)?
+            }
+        };
+        Ok((record, list))
+    }
+
+    /// Whether the device signed for this session on this server.
+    pub(super) fn verify_log_in(
+        &self,
+        session: &NewSession,
+        identity: &DeviceIdentityKey,
+        request: &SessionRequest,
+    ) -> Result<(), ServiceError> {
+        let statement = LoginStatement {
+            server: *self.core.store.server_id().as_bytes(),
+            session: *session.id.as_bytes(),
+            address: session.address,
+            refresh_hash: *session.refresh_hash.as_bytes(),
+        };
+        statement.verify(identity, &request.signature.0).map_err(|_| ServiceError::new(ProblemCode::SignatureInvalid))
+    }
+
+    /// Begins a session whose log-in was checked, and ends the device's others.
+    pub(super) async fn begin_session(&self, session: NewSession) -> Result<SessionGrant, ServiceError> {
+        let (id, address) = (session.id, session.address);
+        match self.core.store.start_session(session, self.core.clock.now()).await? {
+            StartSession::Started { generation, ended_sessions } => {
+                self.core.end_sockets(&ended_sessions);
+                self.grant(&address, id, generation)
+            }
+            StartSession::Repeated { generation } => self.grant(&address, id, generation),
+            StartSession::Conflict => Err(ServiceError::new(ProblemCode::SessionConflict)),
+            StartSession::UnknownDevice => Err(LOGIN_FAILED),
+        }
+    }
+
+    /// An access token for a session.
+    pub(super) fn grant(
+        &self,
+        address: &DeviceAddress,
+        session: SessionId,
+        generation: u32,
+    ) -> Result<SessionGrant, ServiceError> {
+        let now = self.core.clock.now();
+        let access_token =
+            self.core.tokens.issue(now, address, session, generation).map_err(ServiceError::internal)?;
+        Ok(SessionGrant {
+            session_id: B64(session),
+            account_id: B64(address.account),
+            access_token,
+            expires_in: ACCESS_TOKEN_SECONDS,
+        })
+    }
+
+    /// Compares a password on the pool.
+    pub(super) async fn verify_password(
+        &self,
+        password: &sealpost_api::password::Password,
+        hash: Option<String>,
+    ) -> Result<Verdict, ServiceError> {
+        self.core.metrics.passwords_waiting(self.core.passwords.waiting());
+        Ok(self.core.passwords.verify(password.clone(), hash).await?)
+    }
+}
+
+/// How many, as it crosses the wire.
+pub(super) fn count(sessions: &[SessionId]) -> u32 {
+    u32::try_from(sessions.len()).unwrap_or(u32::MAX)
+}
+
+/// The session that a request asks for, on this device.
+pub(super) fn new_session(request: &SessionRequest, address: DeviceAddress) -> NewSession {
+    NewSession {
+        id: request.session_id.0,
+        address,
+        refresh_hash: RefreshTokenHash::from_bytes(*request.refresh_hash.0.as_bytes()),
+    }
+}
+
+/// Counts guesses for a name whether or not it exists, and does not keep it.
+pub(super) fn name_key(username: &str) -> LimitKey {
+    LimitKey::Name(Sha256::digest(username.to_ascii_lowercase()).into())
+}
+
+/// The list of a stored account, which was verified before it was stored.
+pub(super) fn stored_list(record: &AccountRecord) -> Result<DeviceList, ServiceError> {
+    DeviceList::decode(&record.device_list.0).map_err(ServiceError::internal)
+}
+
+/// The bare facts of a session.
+pub(super) fn session_info(record: &SessionRecord, caller: &Caller) -> SessionInfo {
+    SessionInfo {
+        session_id: B64(record.id),
+        device_id: record.address.device.get(),
+        created_at: record.created_at.0,
+        last_used_at: record.last_used_at.0,
+        current: record.id == caller.session,
+    }
+}
+
+fn listed_device<'list>(list: &'list DeviceList, request: &LoginRequest) -> Option<&'list DeviceEntry> {
+    let entry = list.device(DeviceId::new(request.device_id).ok()?)?;
+    (entry.registration == request.registration_id.0).then_some(entry)
+}
