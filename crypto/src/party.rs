@@ -80,3 +80,41 @@ pub(crate) fn appendix(initiator: &Participant, responder: &Participant) -> Vec<
     ]
     .concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::AccountIdentityKeyPair;
+    use crate::ids::{AccountId, RegistrationId};
+
+    /// One participant as (account, device, registration, key seed), so that each can be changed alone.
+    fn participant([account, device, registration, seed]: [u8; 4]) -> Participant {
+        Participant {
+            address: DeviceAddress {
+                account: AccountId::from_bytes([account; 16]),
+                device: DeviceId::new(device).unwrap(),
+                registration: RegistrationId::from_bytes([registration; 32]),
+            },
+            account_identity: AccountIdentityKeyPair::from_seed(&[seed; 32]).public(),
+        }
+    }
+
+    #[test]
+    fn the_appendix_binds_every_id_and_key_of_both_sides_and_who_began() {
+        let (alice, bob) = ([1, 2, 3, 4], [5, 6, 7, 8]);
+        let mut seen = vec![appendix(&participant(alice), &participant(bob))];
+        seen.push(appendix(&participant(bob), &participant(alice)));
+        for field in 0..4 {
+            let (mut other_alice, mut other_bob) = (alice, bob);
+            other_alice[field] = 9;
+            other_bob[field] = 9;
+            seen.push(appendix(&participant(other_alice), &participant(bob)));
+            seen.push(appendix(&participant(alice), &participant(other_bob)));
+        }
+        assert!(seen.iter().all(|appendix| appendix.len() == 191));
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
+    }
+}
