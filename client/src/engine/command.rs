@@ -2,8 +2,9 @@
 
 use sealpost_api::ids::SessionId;
 use sealpost_api::password::Password;
+use sealpost_api::prekeys::DevicePrekeys;
 use sealpost_api::username::Username;
-use sealpost_crypto::{DeviceId, DeviceIdentityKey, RegistrationId, UnixMillis};
+use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, DeviceIdentityKey};
 
 use super::model::{AccountInfo, KeyStatus, MessageReceipt, SessionRow};
 
@@ -67,17 +68,24 @@ pub enum Command {
     /// Accepts a contact's new identity; what waited for that is sent. Completes with [`Outcome::Done`].
     AcceptIdentity(Username),
     /// Makes this profile a new, not yet listed device of an account: draws its keys and completes with
-    /// [`Outcome::Offer`], which goes to the primary device by a trusted way.
+    /// [`Outcome::Offer`], which goes to the primary device by a way that both trust.
     OfferDevice {
-        /// The account to join.
-        account: Username,
+        /// The account's name.
+        username: Username,
+        /// The account to join, as the primary device names it.
+        account: AccountId,
+        /// A free device id, 2–127.
+        device: DeviceId,
     },
-    /// On the primary device: signs a list with the offered device and publishes it. Completes with [`Outcome::Done`].
-    AddDevice(DeviceOffer),
+    /// On the primary device: signs a list with the offered device and publishes it with its keys. Completes with
+    /// [`Outcome::Added`], which goes back to the new device by the same way.
+    AddDevice(Box<DeviceOffer>),
     /// On the new device, once the primary has added it: logs in. Completes with [`Outcome::Account`].
     JoinDevice {
         /// The account's password.
         password: Password,
+        /// The encoded device list of [`Outcome::Added`]: it says which account identity key to trust.
+        device_list: Vec<u8>,
     },
     /// On the primary device: signs a list without this device and publishes it. Completes with [`Outcome::Done`].
     RemoveDevice(DeviceId),
@@ -99,15 +107,15 @@ pub enum Command {
     GoOffline,
 }
 
-/// What the primary device needs to add another: public keys only, but it must come from the device itself.
+/// What the primary device needs to add another: public keys only, but they must come from the device itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceOffer {
-    /// The account that is to be joined.
-    pub account: Username,
-    /// The registration of the new device.
-    pub registration: RegistrationId,
+    /// The new device's address.
+    pub address: DeviceAddress,
     /// Its identity key.
     pub identity: DeviceIdentityKey,
+    /// The prekeys that it begins with.
+    pub prekeys: DevicePrekeys,
 }
 
 /// How a command ended well.
@@ -132,7 +140,9 @@ pub enum Outcome {
     /// What the server holds of this device's prekeys.
     Keys(KeyStatus),
     /// The new device's public keys.
-    Offer(DeviceOffer),
+    Offer(Box<DeviceOffer>),
+    /// The device list, encoded, that has the new device.
+    Added(Vec<u8>),
 }
 
 /// How a command failed, by whose fault it is.
@@ -205,6 +215,9 @@ pub enum InvalidCommand {
     /// A changed identity must be accepted before it can be verified.
     #[error("accept the changed identity first")]
     IdentityPending,
+    /// The device list does not have this device, or is another account's.
+    #[error("the device list does not have this device")]
+    NotInList,
     /// Only the device that holds the account's identity key can do this.
     #[error("only the account's primary device can do this")]
     NotPrimary,
@@ -217,12 +230,4 @@ pub enum InvalidCommand {
     /// The password is shorter than 8 or longer than 1,024 bytes.
     #[error("a password has 8 to 1,024 bytes")]
     PasswordLength,
-}
-
-/// When something is due, for [`Effect::WakeAt`](super::Effect::WakeAt).
-pub(crate) fn earliest(left: Option<UnixMillis>, right: Option<UnixMillis>) -> Option<UnixMillis> {
-    match (left, right) {
-        (Some(left), Some(right)) => Some(left.min(right)),
-        (one, None) | (None, one) => one,
-    }
 }

@@ -263,6 +263,14 @@ impl Undecryptable {
             Self::BadRecord => "bad_record",
         }
     }
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::NoSession, Self::NoPrekey, Self::NotAuthentic, Self::Malformed, Self::BadRecord]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+    }
 }
 
 /// Something to be shown once.

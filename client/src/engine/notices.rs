@@ -1,0 +1,196 @@
+//! What is to be shown once: noted with what it is about, in one transaction, and marked by whoever has shown it.
+
+use sealpost_api::frames::{ExpiryReason, MissedReason};
+use sealpost_api::ids::{MessageId, MessageNumber};
+use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+use super::codec::Bin;
+use super::event::Event;
+use super::model::{GapKind, Notice, NoticeBody, PeerDevice, Undecryptable};
+use super::state::{self, HistoryRow};
+use super::{Context, Engine, EngineError};
+use crate::vault::{Log, Table};
+
+/// Rows removed at a time.
+const PAGE: usize = 256;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct StoredDevice {
+    pub(super) label: String,
+    pub(super) address: Bin<DeviceAddress>,
+}
+
+impl From<StoredDevice> for PeerDevice {
+    fn from(stored: StoredDevice) -> Self {
+        Self { label: stored.label, account: stored.address.0.account, device: stored.address.0.device }
+    }
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) enum StoredReason {
+    Expired,
+    DeviceRemoved,
+    AccountDeleted,
+    QueueFull,
+    Dormant,
+}
+
+impl From<ExpiryReason> for StoredReason {
+    fn from(reason: ExpiryReason) -> Self {
+        match reason {
+            ExpiryReason::Expired => Self::Expired,
+            ExpiryReason::DeviceRemoved => Self::DeviceRemoved,
+            ExpiryReason::AccountDeleted => Self::AccountDeleted,
+        }
+    }
+}
+
+impl From<MissedReason> for StoredReason {
+    fn from(reason: MissedReason) -> Self {
+        match reason {
+            MissedReason::QueueFull => Self::QueueFull,
+            MissedReason::Dormant => Self::Dormant,
+            MissedReason::Expired => Self::Expired,
+        }
+    }
+}
+
+/// A notice as stored. `Log::Notice`, beside the time.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum StoredNotice {
+    Message { history: u64 },
+    Gap { from: StoredDevice, first: u64, last: u64 },
+    Altered { from: StoredDevice, counter: u64 },
+    GapClosed { from: StoredDevice, counter: u64 },
+    Undecryptable { from: StoredDevice, number: u64, reason: String, asked_again: bool },
+    NumberReused { from: StoredDevice, number: u64 },
+    IdentityChanged { label: String, account: Bin<AccountId> },
+    ListForked { label: String, version: u64 },
+    SessionRepaired { from: StoredDevice },
+    Expired { to: StoredDevice, messages: Vec<Bin<MessageId>>, count: u64, reason: StoredReason },
+    Missed { from: StoredDevice, count: u64, reason: StoredReason },
+    RolledBack,
+    Restored { resent: u64, lost: Vec<u64> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    at: u64,
+    body: StoredNotice,
+}
+
+impl Engine {
+    /// Notes something to be shown.
+    pub(super) fn note(&mut self, context: &mut Context<'_>, body: StoredNotice) -> Result<(), EngineError> {
+        self.note_at(context, body).map(drop)
+    }
+
+    /// [`note`](Self::note); where it lies.
+    pub(super) fn note_at(&mut self, context: &mut Context<'_>, body: StoredNotice) -> Result<u64, EngineError> {
+        let position = context.push(Log::Notice, &Row { at: context.now.0, body })?;
+        self.emit(Event::Shown { position });
+        Ok(position)
+    }
+
+    /// Takes a notice back that nobody has seen; whether that was possible.
+    pub(super) fn withdraw(&mut self, context: &mut Context<'_>, position: u64) -> Result<bool, EngineError> {
+        if position < self.marks.unprinted_from {
+            return Ok(false);
+        }
+        Ok(context.vault.remove(Log::Notice, position)?)
+    }
+
+    /// At most `limit` notices from a position on that were not marked as printed, oldest first.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub fn notices(&self, context: &mut Context<'_>, from: u64, limit: usize) -> Result<Vec<Notice>, EngineError> {
+        let from = from.max(self.marks.unprinted_from);
+        let mut notices = Vec::new();
+        for (position, value) in context.vault.read(Log::Notice, from, limit)? {
+            let Row { at, body } = super::codec::parse(&value, "a notice")?;
+            if let Some(body) = shown(context, body)? {
+                notices.push(Notice { position, at: UnixMillis(at), body });
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Marks every notice up to this position as printed. Do so after the print was flushed.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub fn mark_printed(&mut self, context: &mut Context<'_>, position: u64) -> Result<(), EngineError> {
+        if position < self.marks.unprinted_from {
+            return Ok(());
+        }
+        self.marks.unprinted_from = position.saturating_add(1);
+        context.save(Table::Meta, state::MARKS, &self.marks)?;
+        loop {
+            let page = context.vault.read(Log::Notice, 0, PAGE)?;
+            let printed: Vec<u64> = page.iter().map(|(found, _)| *found).filter(|found| *found <= position).collect();
+            for found in &printed {
+                context.vault.remove(Log::Notice, *found)?;
+            }
+            if printed.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What a stored notice shows; `None` if it is about a message that is gone.
+fn shown(context: &mut Context<'_>, body: StoredNotice) -> Result<Option<NoticeBody>, EngineError> {
+    Ok(Some(match body {
+        StoredNotice::Message { history } => {
+            let row: Option<HistoryRow> = context.at(Log::History, history, "a message")?;
+            let Some(row) = row else { return Ok(None) };
+            NoticeBody::Message(super::history::entry(history, row)?)
+        }
+        StoredNotice::Gap { from, first, last } => {
+            NoticeBody::Gap { from: from.into(), kind: GapKind::Missing { first, last } }
+        }
+        StoredNotice::Altered { from, counter } => {
+            NoticeBody::Gap { from: from.into(), kind: GapKind::AlteredHistory { counter } }
+        }
+        StoredNotice::GapClosed { from, counter } => NoticeBody::GapClosed { from: from.into(), counter },
+        StoredNotice::Undecryptable { from, number, reason, asked_again } => NoticeBody::Undecryptable {
+            from: from.into(),
+            number: MessageNumber(number),
+            reason: Undecryptable::parse(&reason).ok_or(EngineError::Record { what: "a notice" })?,
+            asked_again,
+        },
+        StoredNotice::NumberReused { from, number } => {
+            NoticeBody::NumberReused { from: from.into(), number: MessageNumber(number) }
+        }
+        StoredNotice::IdentityChanged { label, account } => NoticeBody::IdentityChanged { label, account: account.0 },
+        StoredNotice::ListForked { label, version } => NoticeBody::ListForked { label, version },
+        StoredNotice::SessionRepaired { from } => NoticeBody::SessionRepaired { from: from.into() },
+        StoredNotice::Expired { to, messages, count, reason } => NoticeBody::Expired {
+            to: to.into(),
+            messages: messages.into_iter().map(|id| id.0).collect(),
+            count,
+            reason: match reason {
+                StoredReason::DeviceRemoved => ExpiryReason::DeviceRemoved,
+                StoredReason::AccountDeleted => ExpiryReason::AccountDeleted,
+                StoredReason::Expired | StoredReason::QueueFull | StoredReason::Dormant => ExpiryReason::Expired,
+            },
+        },
+        StoredNotice::Missed { from, count, reason } => NoticeBody::Missed {
+            from: from.into(),
+            count,
+            reason: match reason {
+                StoredReason::QueueFull => MissedReason::QueueFull,
+                StoredReason::Dormant => MissedReason::Dormant,
+                StoredReason::Expired | StoredReason::DeviceRemoved | StoredReason::AccountDeleted => {
+                    MissedReason::Expired
+                }
+            },
+        },
+        StoredNotice::RolledBack => NoticeBody::RolledBack,
+        StoredNotice::Restored { resent, lost } => {
+            NoticeBody::Restored { resent, lost: lost.into_iter().map(MessageNumber).collect() }
+        }
+    }))
+}
