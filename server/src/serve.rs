@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
+use actix_web::{HttpServer, web};
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, TlsConfig};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::http::{self, Http, HttpSettings};
 use crate::metrics::Metrics;
 use crate::service::{Core, Services};
 use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
@@ -151,11 +152,14 @@ fn start(
     certificates: Option<&Arc<Certificates>>,
     services: Services,
 ) -> Result<ServerHandle> {
-    let origins = OriginPolicy::new(config.allowed_origins.clone());
-    let server = HttpServer::new(move || {
-        let (services, origins) = (services.clone(), origins.clone());
-        App::new().configure(move |app| crate::ws::configure(app, services, origins))
-    })
+    let settings = HttpSettings {
+        tls: certificates.is_some(),
+        forwarded_for: config.trust_proxy,
+        body_timeout: http::BODY_TIMEOUT,
+        origins: OriginPolicy::new(config.allowed_origins.clone()),
+    };
+    let shared = web::Data::new(Http::new(services, settings));
+    let server = HttpServer::new(move || http::app(shared.clone()))
     .workers(config.workers)
     .max_connections(connections_max)
     .client_request_timeout(HEAD_TIMEOUT)

@@ -76,26 +76,6 @@ pub async fn upgrade(
     Ok(response.message_body(BodyStream::new(body)).map_err(|_| UpgradeError::Handshake)?.map_into_boxed_body().into())
 }
 
-/// Adds `GET /v1/stream`.
-pub fn configure(app: &mut web::ServiceConfig, services: Services, origins: OriginPolicy) {
-    app.app_data(web::Data::new(services)).app_data(web::Data::new(origins)).route("/v1/stream", web::get().to(stream));
-}
-
-async fn stream(
-    request: HttpRequest,
-    payload: web::Payload,
-    services: web::Data<Services>,
-    origins: web::Data<OriginPolicy>,
-) -> HttpResponse {
-    match upgrade(&request, payload, &services, &origins).await {
-        Ok(response) => response,
-        Err(error) => {
-            HttpResponse::build(actix_web::http::StatusCode::from_u16(error.code().status()).unwrap_or_default())
-                .finish()
-        }
-    }
-}
-
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, UpgradeError> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Ok(None) };

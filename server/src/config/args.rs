@@ -118,7 +118,7 @@ pub struct ServeArgs {
     /// How log lines look [default: human at a terminal, else json].
     #[arg(long, env = "SEALPOST_SERVER_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Which log lines: error, warn, info, debug, or a filter like sealpost_server=debug [default: info].
+    /// Which log lines: error, warn, info, debug, or a filter [default: warn,sealpost_server=info].
     #[arg(long, env = "SEALPOST_SERVER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// Print the configuration as TOML and end.

@@ -29,7 +29,7 @@ pub(super) fn prepare(workers: usize, connections_max: usize) -> Result<usize> {
     }
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     if allowed < connections_max {
-        tracing::warn!(descriptors, connections = allowed, "the limit of open files lowers the number of connections");
+        tracing::info!(descriptors, connections = allowed, "the limit of open files lowers the number of connections");
     }
     Ok(allowed.min(connections_max))
 }

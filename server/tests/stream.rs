@@ -1,0 +1,12 @@
+//! The stream as a client meets it: a real server on a real port, real sockets, frames made by hand.
+//!
+//! Ciphertexts are opaque to the server, so plain texts stand in for them.
+
+mod stream {
+    mod accepting;
+    mod closing;
+    mod delivering;
+    mod protocol;
+    mod slow;
+    mod world;
+}
