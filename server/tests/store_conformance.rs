@@ -3,20 +3,28 @@
 //! A case is a function over `Arc<dyn Store>`; a back end joins by adding a module like `embedded` below. After each case
 //! the back end checks its own invariants.
 
+#[cfg(test)]
 #[path = "store_conformance/accounts.rs"]
 mod accounts;
+#[cfg(test)]
 #[path = "store_conformance/device_lists.rs"]
 mod device_lists;
+#[cfg(test)]
 #[path = "store_conformance/expiry.rs"]
 mod expiry;
+#[cfg(test)]
 #[path = "store_conformance/prekeys.rs"]
 mod prekeys;
+#[cfg(test)]
 #[path = "store_conformance/queue.rs"]
 mod queue;
+#[cfg(test)]
 #[path = "store_conformance/queue_places.rs"]
 mod queue_places;
+#[cfg(test)]
 #[path = "store_conformance/sessions.rs"]
 mod sessions;
+#[cfg(test)]
 #[path = "store_conformance/world.rs"]
 mod world;
 
@@ -103,6 +111,7 @@ macro_rules! conformance {
     };
 }
 
+#[cfg(test)]
 mod embedded {
     use std::future::Future;
     use std::sync::Arc;

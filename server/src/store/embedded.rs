@@ -124,6 +124,9 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// What is written here would not survive a power cut.
+    #[error("the store would not be durable: {0}")]
+    NotDurable(&'static str),
     /// The database is damaged, or none of ours.
     #[error("{} cannot be used: {what}; restore a backup", path.display())]
     Damaged {
@@ -204,6 +207,7 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`], whose text is meant for the person who started the program.
     pub fn open(path: &Path, options: &EmbeddedOptions, random: &[u8; 32]) -> Result<Self, OpenError> {
+        files::refuse_eatmydata()?;
         let folder = Folder::open(path)?;
         let lock = folder.lock()?;
         match folder.header()? {

@@ -37,7 +37,7 @@ pub(crate) async fn no_one_time_prekey_is_taken_twice_by_64_tasks(store: S) {
                     let key = take(&store, address).await;
                     let mut taken = taken.lock().await;
                     if let Some(key) = key {
-                        assert!(taken.insert(key.id.0, key.clone()).is_none(), "{} was given twice", key.id.0);
+                        assert!(taken.insert(key.id.0, key).is_none(), "{} was given twice", key.id.0);
                     }
                     if taken.len() >= TAKES {
                         return;
@@ -144,7 +144,7 @@ pub(crate) async fn a_signed_prekey_is_replaced_only_by_a_higher_id(store: S) {
     let address = alice.devices[0].address;
     let (second, third) = (signed(2), signed(3));
     for new in [&third, &third, &second] {
-        let outcome = store.upload_prekeys(address, EPOCH, vec![], Some(new.clone())).await.unwrap();
+        let outcome = store.upload_prekeys(address, EPOCH, vec![], Some(*new)).await.unwrap();
         assert_eq!(outcome, UploadPrekeys::Stored);
         assert_eq!(store.device(address).await.unwrap().unwrap().signed_prekey.as_ref(), Some(&third));
     }

@@ -23,7 +23,7 @@ pub(crate) async fn an_accepted_message_waits_until_it_is_acked(store: S) {
             accepted_at: NOW,
             ciphertext: "hello".into(),
         };
-        assert_eq!(device.waiting(&store).await, [expected.clone()]);
+        assert_eq!(device.waiting(&store).await, std::slice::from_ref(&expected));
         assert_eq!(device.waiting(&store).await, [expected], "reading deletes nothing");
         let record = store.device(device.address).await.unwrap().unwrap();
         assert_eq!((record.queued_messages, record.queued_bytes), (1, 5));

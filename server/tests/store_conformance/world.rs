@@ -234,7 +234,7 @@ pub(crate) fn sign(
         version,
         previous_hash,
         new_identity,
-        devices: devices.iter().map(|device| device.entry.clone()).collect(),
+        devices: devices.iter().map(|device| device.entry).collect(),
     };
     DeviceList::sign(keys, body).unwrap()
 }

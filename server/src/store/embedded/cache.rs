@@ -53,7 +53,8 @@ pub(super) struct Cache {
     changed: Vec<i64>,
     /// Messages in the queue of a device that were sent by an account.
     shares: HashMap<(i64, AccountId), u64>,
-    /// The accounts of sender devices, for those accounts that have shares here.
+    /// The accounts of sender devices, for those accounts that have shares here. Complete for each of them, because a
+    /// device joins an account only by an operation that empties the cache.
     senders: HashMap<i64, AccountId>,
 }
 

@@ -6,13 +6,18 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::OpenError;
+
 /// Prepared statements that a connection keeps: all that the store has.
 const STATEMENTS_MAX: usize = 128;
 /// The writer is alone; only a checkpoint that resets the log can make it wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens for writing, with every write durable when its transaction's `COMMIT` returns.
-pub(super) fn open_writer(path: &Path, cache_bytes: u64) -> rusqlite::Result<Connection> {
+///
+/// # Errors
+/// [`OpenError::NotDurable`] when SQLite does not take a setting that this depends on: it says so only when asked.
+pub(super) fn open_writer(path: &Path, cache_bytes: u64) -> Result<Connection, OpenError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     prepare(&connection, cache_bytes)?;
@@ -25,6 +30,14 @@ pub(super) fn open_writer(path: &Path, cache_bytes: u64) -> rusqlite::Result<Con
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // The log's file shrinks again after a burst.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    for (pragma, wanted) in [("synchronous", 2), ("secure_delete", 1), ("wal_autocheckpoint", 0)] {
+        if connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))? != wanted {
+            return Err(OpenError::NotDurable("SQLite refuses a setting that durability depends on"));
+        }
+    }
+    if connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))? != "wal" {
+        return Err(OpenError::NotDurable("the file system does not support a write-ahead log"));
+    }
     Ok(connection)
 }
 

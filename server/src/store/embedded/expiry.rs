@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use sealpost_api::frames::{ExpiryReason, MissedReason};
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
@@ -61,8 +61,8 @@ fn due(db: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<(i64, De
     {
         let dev = row.get(0)?;
         let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
-        let accepted_at: i64 = oldest.query_row([first, last], |row| row.get(0))?;
-        if accepted_at < rows::time(before) {
+        let accepted_at: Option<i64> = oldest.query_row([first, last], |row| row.get(0)).optional()?;
+        if accepted_at.is_some_and(|accepted_at| accepted_at < rows::time(before)) {
             due.push((dev, rows::address(row, 1)?));
         }
     }

@@ -17,6 +17,8 @@ const UNFINISHED: &str = "sealpost.db.new";
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 /// Held for the life of the process.
 const LOCK: &str = "sealpost.lock";
+/// How a process that has it loaded shows it.
+const EATMYDATA: &[u8] = b"libeatmydata";
 /// Bytes of an SQLite header.
 const HEADER_BYTES: usize = 100;
 
@@ -129,6 +131,15 @@ fn refuse_network(path: &Path) -> Result<(), OpenError> {
         .f_type;
     if u64::try_from(kind).is_ok_and(|kind| NETWORK.contains(&kind)) {
         return Err(OpenError::Network { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// libeatmydata turns every fsync into nothing, for tests that want speed; a server must not run under it.
+pub(super) fn refuse_eatmydata() -> Result<(), OpenError> {
+    let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+    if maps.windows(EATMYDATA.len()).any(|window| window == EATMYDATA) {
+        return Err(OpenError::NotDurable("libeatmydata is loaded, which turns fsync off"));
     }
     Ok(())
 }

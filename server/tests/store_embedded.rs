@@ -1,0 +1,14 @@
+//! What only the embedded store has: its folder, its lock, its disk, and the moment at which it is killed.
+
+#[cfg(test)]
+#[path = "store_embedded/disk.rs"]
+mod disk;
+#[cfg(test)]
+#[path = "store_embedded/folder.rs"]
+mod folder;
+#[cfg(test)]
+#[path = "store_embedded/killed.rs"]
+mod killed;
+#[cfg(test)]
+#[path = "store_conformance/world.rs"]
+mod world;
