@@ -1,0 +1,9 @@
+//! The program as an operator meets it: started, looked at, stopped, killed and started again.
+
+mod process {
+    mod durability;
+    mod secrecy;
+    mod starting;
+    mod stopping;
+    mod world;
+}

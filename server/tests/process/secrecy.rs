@@ -1,0 +1,55 @@
+use std::fs;
+
+use sealpost_api::frames::ServerFrame;
+
+use super::world::{World, plain_get};
+
+#[tokio::test]
+async fn metrics_and_health_details_are_on_the_private_listener_alone() {
+    let mut world = World::new();
+    let server = world.start_local();
+    let (client, private) = (server.client(), server.text("private"));
+    assert_eq!(client.get("/metrics").await.0, 404);
+    assert_eq!(client.get("/readyz").await.0, 200);
+    assert!(!client.get("/readyz").await.1.contains("fsync"));
+    assert!(plain_get(&private, "/metrics").await.1.contains("sealpost_messages_accepted_total 0"));
+    assert!(plain_get(&private, "/readyz").await.1.contains("\"durability\":\"fsync\""));
+    assert_eq!(plain_get(&private, "/v1/server").await.0, 404);
+}
+
+#[tokio::test]
+async fn no_password_token_ciphertext_name_or_key_is_in_the_logs_or_metrics() {
+    let mut world = World::new();
+    let server = world.start(&["--listen", "127.0.0.1:0", "--log", "info,sealpost_server=trace,actix_web=debug"]);
+    let client = server.client();
+    let alice = client.register("canary_name_a", "canary password 1").await;
+    let bob = client.register("canary_name_b", "canary password 2").await;
+    let mut socket = client.connect(&alice).await;
+    while socket.frame().await != ServerFrame::Drained {}
+    socket.send(1, &bob, "canary ciphertext").await;
+    assert!(matches!(socket.frame().await, ServerFrame::Sent(_)));
+    for (method, path, body) in [
+        ("POST", "/v1/accounts", "{\"username\":\"canary_name_c\",\"password\":\"canary password 3\"}"),
+        ("GET", "/v1/accounts/by-name/canary_name_b", ""),
+        (
+            "PUT",
+            "/v1/account/password",
+            "{\"old_password\":\"canary password 4\",\"new_password\":\"canary password 5\"}",
+        ),
+        ("GET", "/v1/canary_path?token=canary_query", ""),
+    ] {
+        client.call(method, path, &alice.token, body).await;
+    }
+    client.call("GET", "/v1/sessions", "canary.bad.token", "").await;
+    let metrics = plain_get(&server.text("private"), "/metrics").await.1;
+    let log = server.log();
+    assert!(log.contains("serving"), "something is logged");
+    let keys = fs::read_to_string(world.data().join("token_keys.json")).unwrap();
+    let seed =
+        serde_json::from_str::<serde_json::Value>(&keys).unwrap()["keys"][0]["seed"].as_str().unwrap().to_owned();
+    let account = alice.address.account.to_string();
+    for secret in ["canary", alice.token.as_str(), bob.token.as_str(), seed.as_str(), account.as_str()] {
+        assert!(!log.contains(secret), "the log holds {secret}:\n{log}");
+        assert!(!metrics.contains(secret), "the metrics hold {secret}");
+    }
+}

@@ -1,0 +1,334 @@
+//! The real binary in a folder of its own, and a client that speaks to it over TLS.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use sealpost_api::accounts::RegisterRequest;
+use sealpost_api::encoding::{B64, EncodedDeviceList};
+use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind, ServerFrame};
+use sealpost_api::ids::{MessageNumber, RefreshTokenHash, SessionId};
+use sealpost_api::password::Password;
+use sealpost_api::prekeys::{DevicePrekeys, SignedPrekeyBody};
+use sealpost_api::server::ServerInfo;
+use sealpost_api::sessions::{SessionGrant, SessionRequest};
+use sealpost_crypto::{
+    AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKeyPair, DeviceList,
+    DeviceListBody, LoginStatement, RegistrationId, SignedPrekeyId, SignedPrekeyPair, UnixMillis,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::Message;
+
+/// Far longer than a start, a stop or an answer takes, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder, and what runs in it.
+pub(super) struct World {
+    folder: tempfile::TempDir,
+    runs: usize,
+}
+
+/// A running server; killed when dropped.
+pub(super) struct Running {
+    child: Child,
+    pub(super) ready: serde_json::Value,
+    log: PathBuf,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), runs: 0 }
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program, without what the environment of the tests may say.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost-server"));
+        command.env_clear().env("HOME", self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// `serve` with these flags.
+    pub(super) fn serve(&self, flags: &[&str]) -> Command {
+        let mut command = self.command();
+        command.arg("serve").arg("--data").arg(self.data()).args(flags);
+        command
+    }
+
+    pub(super) fn start(&mut self, flags: &[&str]) -> Running {
+        self.runs += 1;
+        let (log, ready) = (self.file(&format!("log{}", self.runs)), self.file(&format!("ready{}.json", self.runs)));
+        let output = fs::File::create(&log).unwrap();
+        let child = self
+            .serve(flags)
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let mut running = Running { child, ready: serde_json::Value::Null, log };
+        let begin = Instant::now();
+        while !ready.exists() {
+            if let Some(status) = running.child.try_wait().unwrap() {
+                panic!("it ended with {status}:\n{}", running.log());
+            }
+            assert!(begin.elapsed() < PATIENCE, "it did not come up:\n{}", running.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.ready = serde_json::from_slice(&fs::read(&ready).unwrap()).unwrap();
+        running
+    }
+
+    /// On this machine, on any free port.
+    pub(super) fn start_local(&mut self) -> Running {
+        self.start(&["--listen", "127.0.0.1:0"])
+    }
+
+    /// Runs `serve` where it must refuse, and gives what it said.
+    pub(super) fn refused(&self, flags: &[&str]) -> String {
+        let output = self.serve(flags).output().unwrap();
+        assert!(!output.status.success(), "it should have been refused");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+impl Running {
+    pub(super) fn text(&self, name: &str) -> String {
+        self.ready[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.ready)).to_owned()
+    }
+
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(super) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub(super) fn ended(&mut self) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "it did not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        let url = self.text("url");
+        let authority = url.split_once("://").unwrap().1.to_owned();
+        let (host, port) = authority.rsplit_once(':').unwrap();
+        Client { host: host.to_owned(), port: port.parse().unwrap(), ca: self.text("ca").into() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended_before = self.child.kill();
+        let _ended_before = self.child.wait();
+    }
+}
+
+/// A client that trusts the server's authority and nothing else.
+pub(super) struct Client {
+    host: String,
+    port: u16,
+    ca: PathBuf,
+}
+
+/// An answer: status and body.
+pub(super) type Answer = (u16, String);
+
+/// A GET without TLS.
+pub(super) async fn plain_get(url: &str, path: &str) -> Answer {
+    let authority = url.strip_prefix("http://").unwrap();
+    let stream = TcpStream::connect(authority).await.unwrap();
+    exchange(stream, format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n")).await
+}
+
+async fn exchange(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, request: String) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A peer that closes without TLS's goodbye has still answered.
+    let _cut = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+impl Client {
+    pub(super) fn trusting(self, ca: &Path) -> Self {
+        Self { ca: ca.to_owned(), ..self }
+    }
+
+    pub(super) async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let name = ServerName::try_from(self.host.clone()).unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    pub(super) async fn call(&self, method: &str, path: &str, token: &str, body: &str) -> Answer {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.host,
+            body.len(),
+        );
+        exchange(self.tls().await.unwrap(), request).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.host);
+        exchange(self.tls().await.unwrap(), request).await
+    }
+
+    pub(super) async fn register(&self, name: &str, password: &str) -> Person {
+        self.try_register(name, password, None).await.unwrap()
+    }
+
+    pub(super) async fn try_register(
+        &self,
+        name: &str,
+        password: &str,
+        invite: Option<String>,
+    ) -> Result<Person, Answer> {
+        let info: ServerInfo = serde_json::from_str(&self.get("/v1/server").await.1).unwrap();
+        let rng = &mut rand::rng();
+        let (identity, device_identity) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
+        let device = DeviceId::new(1).unwrap();
+        let address =
+            DeviceAddress { account: AccountId::generate(rng), device, registration: RegistrationId::generate(rng) };
+        let entry = DeviceEntry { device, registration: address.registration, identity: device_identity.public() };
+        let body = DeviceListBody {
+            account: address.account,
+            account_identity: identity.public(),
+            version: 1,
+            previous_hash: [0; 32],
+            new_identity: false,
+            devices: vec![entry],
+        };
+        let list = DeviceList::sign(&identity, body).unwrap();
+        let prekey =
+            SignedPrekeyPair::generate(rng, SignedPrekeyId(1), UnixMillis(info.now)).signed(&address, &device_identity);
+        let session = SessionId::from_bytes(rand::random());
+        let refresh_hash: [u8; 32] = rand::random();
+        let statement = LoginStatement {
+            server: *info.server_id.0.as_bytes(),
+            session: *session.as_bytes(),
+            address,
+            refresh_hash,
+        };
+        let request = RegisterRequest {
+            username: name.to_owned(),
+            password: Password::new(password.to_owned()),
+            invite,
+            device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
+            device: DevicePrekeys {
+                device_id: 1,
+                signed_prekey: SignedPrekeyBody {
+                    id: prekey.id.0,
+                    key: B64(prekey.key),
+                    expires_at: prekey.expires_at.0,
+                    signature: B64(prekey.signature),
+                },
+                one_time_prekeys: vec![],
+            },
+            session: SessionRequest {
+                session_id: B64(session),
+                refresh_hash: B64(RefreshTokenHash::from_bytes(refresh_hash)),
+                signature: B64(statement.sign(&device_identity)),
+            },
+        };
+        let answer = self.call("POST", "/v1/accounts", "", &serde_json::to_string(&request).unwrap()).await;
+        let grant: SessionGrant = serde_json::from_str(&answer.1).map_err(|_| answer)?;
+        Ok(Person { address, token: grant.access_token.reveal().to_owned() })
+    }
+
+    /// A stream that has read its `Welcome`.
+    pub(super) async fn connect(&self, person: &Person) -> Socket {
+        let mut request = format!("wss://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
+        let token = format!("Bearer {}", person.token).parse().unwrap();
+        request.headers_mut().insert("authorization", token);
+        let (socket, _) = tokio_tungstenite::client_async(request, self.tls().await.unwrap()).await.unwrap();
+        let mut socket = Socket { socket };
+        assert!(matches!(socket.frame().await, ServerFrame::Welcome(_)));
+        socket
+    }
+}
+
+pub(super) struct Person {
+    pub(super) address: DeviceAddress,
+    pub(super) token: String,
+}
+
+pub(super) struct Socket {
+    socket: WebSocketStream<TlsStream<TcpStream>>,
+}
+
+impl Socket {
+    pub(super) async fn put(&mut self, frame: ClientFrame) {
+        self.socket.send(Message::Binary(frame.encode())).await.unwrap();
+    }
+
+    pub(super) async fn send(&mut self, number: u64, to: &Person, text: &str) {
+        let copy = Copy {
+            device: to.address.device,
+            registration: to.address.registration,
+            ciphertext: Bytes::copy_from_slice(text.as_bytes()),
+        };
+        let send =
+            Send { number: MessageNumber(number), to: to.address.account, kind: SendKind::Message, copies: vec![copy] };
+        self.put(ClientFrame::Send(send)).await;
+    }
+
+    /// The next frame, or the close code.
+    pub(super) async fn next(&mut self) -> Result<ServerFrame, Option<u16>> {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server said nothing") {
+                Some(Ok(Message::Binary(bytes))) => return Ok(ServerFrame::decode(bytes).unwrap()),
+                Some(Ok(Message::Close(reason))) => return Err(reason.map(|reason| u16::from(reason.code))),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(None),
+            }
+        }
+    }
+
+    pub(super) async fn frame(&mut self) -> ServerFrame {
+        self.next().await.unwrap()
+    }
+}
