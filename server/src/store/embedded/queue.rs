@@ -48,27 +48,28 @@ impl QueueStore for EmbeddedStore {
         rows_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<QueueItem>, StoreError> {
-        let delivered = delivered.clone();
-        let read = move |delivered: &BTreeSet<RowId>, db: &Connection| {
-            let Some(dev) = listed(db, &address)? else { return Ok(Some(Vec::new())) };
-            if notices::any_open(db, dev)? {
-                Ok(None)
-            } else {
-                undelivered(db, dev, delivered, rows_max, bytes_max).map(Some)
-            }
-        };
-        loop {
-            let these = delivered.clone();
-            if let Some(items) = self.read(move |db| read(&these, db)).await? {
-                return Ok(items);
-            }
-            // New notices are sealed first; the loop goes on only if yet another came in between.
-            self.write(Class::Cached, move |tx| match tx.cache.listed(tx.db, &address)? {
-                Some(dev) => notices::seal(tx.db, dev),
-                None => Ok(()),
+        let (first, again) = (delivered.clone(), delivered.clone());
+        let found = self
+            .read(move |db| match listed(db, &address)? {
+                Some(dev) if notices::any_open(db, dev)? => Ok(None),
+                Some(dev) => undelivered(db, dev, &first, rows_max, bytes_max).map(Some),
+                None => Ok(Some(Vec::new())),
             })
             .await?;
+        if let Some(items) = found {
+            return Ok(items);
         }
+        // New notices are sealed first. One that comes after that is for the next call.
+        self.write(Class::Cached, move |tx| match tx.cache.listed(tx.db, &address)? {
+            Some(dev) => notices::seal(tx.db, dev),
+            None => Ok(()),
+        })
+        .await?;
+        self.read(move |db| match listed(db, &address)? {
+            Some(dev) => undelivered(db, dev, &again, rows_max, bytes_max),
+            None => Ok(Vec::new()),
+        })
+        .await
     }
 
     async fn acknowledge(
