@@ -29,7 +29,7 @@ mod stream;
 
 pub use openapi::document;
 pub use problem::HttpError;
-pub use routes::{Auth, Route, ROUTES};
+pub use routes::{Auth, ROUTES, Route};
 
 /// A body must have arrived within this time: actix's own time-out ends with the head.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,7 +65,9 @@ impl Http {
 /// The application: every route, and the guard around them that numbers, limits and dresses every answer.
 pub fn app(
     http: web::Data<Http>,
-) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>> {
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+> {
     App::new()
         .app_data(http)
         .wrap(from_fn(guard::guard))

@@ -33,7 +33,10 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::panic, reason = "without randomness nothing is safe; Linux's generator cannot fail once it is seeded")]
+    #[expect(
+        clippy::panic,
+        reason = "without randomness nothing is safe; Linux's generator cannot fail once it is seeded"
+    )]
     fn fill(&self, buffer: &mut [u8]) {
         if let Err(error) = rand::rngs::SysRng.try_fill_bytes(buffer) {
             panic!("the operating system gives no randomness: {error}");

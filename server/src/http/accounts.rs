@@ -15,7 +15,11 @@ type Reply<T> = Result<web::Json<T>, HttpError>;
 /// Creates an account with its first device, and logs it in. The same request again gets the first answer.
 #[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = RegisterRequest,
     responses((status = 200, body = SessionGrant)))]
-pub(super) async fn register(http: web::Data<Http>, network: Network, body: Body<RegisterRequest>) -> Reply<SessionGrant> {
+pub(super) async fn register(
+    http: web::Data<Http>,
+    network: Network,
+    body: Body<RegisterRequest>,
+) -> Reply<SessionGrant> {
     Ok(web::Json(http.services.register(network.0, body.0).await?))
 }
 

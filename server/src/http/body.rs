@@ -96,9 +96,23 @@ mod tests {
         assert_eq!(code::<TakeBundlesRequest>(" {} "), None);
         assert_eq!(code::<TakeBundlesRequest>(r#"{"devices":[1,2]}"#), None);
         for text in [
-            "", " ", "[]", "[[1]]", "null", "\"x\"", "{", "{}{}", "{} x", r#"{"devices":[1],"devices":[2]}"#,
-            r#"{"devices":[1],"more":1}"#, r#"{"devices":{"$gt":""}}"#, r#"{"devices":[1.5]}"#, r#"{"devices":[-1]}"#,
-            r#"{"devices":[256]}"#, r#"{"devices":["1"]}"#, "{\"devices\":[1]}\0",
+            "",
+            " ",
+            "[]",
+            "[[1]]",
+            "null",
+            "\"x\"",
+            "{",
+            "{}{}",
+            "{} x",
+            r#"{"devices":[1],"devices":[2]}"#,
+            r#"{"devices":[1],"more":1}"#,
+            r#"{"devices":{"$gt":""}}"#,
+            r#"{"devices":[1.5]}"#,
+            r#"{"devices":[-1]}"#,
+            r#"{"devices":[256]}"#,
+            r#"{"devices":["1"]}"#,
+            "{\"devices\":[1]}\0",
         ] {
             assert_eq!(code::<TakeBundlesRequest>(text), Some(ProblemCode::MalformedBody), "{text}");
         }
@@ -117,7 +131,9 @@ mod tests {
     #[test]
     fn only_plain_json_is_read() {
         assert!(is_json("application/json") && is_json("Application/JSON; charset=UTF-8"));
-        for kind in ["text/plain", "application/json; charset=latin1", "application/problem+json", "application/jsonp", ""] {
+        for kind in
+            ["text/plain", "application/json; charset=latin1", "application/problem+json", "application/jsonp", ""]
+        {
             assert!(!is_json(kind), "{kind}");
         }
     }

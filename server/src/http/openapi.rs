@@ -17,14 +17,37 @@ const BEARER: &str = "access_token";
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Sealpost", description = "End-to-end encrypted messaging: accounts, devices, prekeys and sessions. \
-        Binary values are unpadded base64url. Every state-changing call may be repeated with the same body."),
+    info(
+        title = "Sealpost",
+        description = "End-to-end encrypted messaging: accounts, devices, prekeys and sessions. \
+        Binary values are unpadded base64url. Every state-changing call may be repeated with the same body."
+    ),
     paths(
-        health::healthz, health::readyz, health::openapi_json, health::server, accounts::register, accounts::by_name,
-        devices::lists, prekeys::bundles, accounts::current_identity, accounts::new_identity, accounts::change_password,
-        accounts::delete, accounts::export, devices::publish, sessions::log_in, sessions::refresh, sessions::list,
-        sessions::end_all, sessions::log_out, sessions::end_one, prekeys::status, prekeys::ids, prekeys::upload,
-        prekeys::discard, stream::stream,
+        health::healthz,
+        health::readyz,
+        health::openapi_json,
+        health::server,
+        accounts::register,
+        accounts::by_name,
+        devices::lists,
+        prekeys::bundles,
+        accounts::current_identity,
+        accounts::new_identity,
+        accounts::change_password,
+        accounts::delete,
+        accounts::export,
+        devices::publish,
+        sessions::log_in,
+        sessions::refresh,
+        sessions::list,
+        sessions::end_all,
+        sessions::log_out,
+        sessions::end_one,
+        prekeys::status,
+        prekeys::ids,
+        prekeys::upload,
+        prekeys::discard,
+        stream::stream,
     ),
     components(schemas(Problem))
 )]

@@ -23,7 +23,10 @@ pub(super) async fn ids(http: web::Data<Http>, caller: Authenticated) -> Reply<P
 /// Uploads one-time prekeys, and a new signed prekey if one is due. The same upload again is a success that changes nothing.
 #[utoipa::path(post, path = "/v1/prekeys", tag = "prekeys", request_body = UploadPrekeysRequest,
     responses((status = 200, body = PrekeyStatus)))]
-pub(super) async fn upload(http: web::Data<Http>, call: AuthenticatedBody<UploadPrekeysRequest>) -> Reply<PrekeyStatus> {
+pub(super) async fn upload(
+    http: web::Data<Http>,
+    call: AuthenticatedBody<UploadPrekeysRequest>,
+) -> Reply<PrekeyStatus> {
     Ok(web::Json(http.services.upload_prekeys(&call.0, &call.1).await?))
 }
 

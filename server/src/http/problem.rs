@@ -88,3 +88,33 @@ pub(super) fn method_not_allowed(allow: &str) -> HttpResponse {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody as _;
+
+    use super::*;
+
+    fn text(error: &ServiceError) -> String {
+        let body = render(error, Some("00ff")).into_body().try_into_bytes().unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_5xx_body_says_only_code_and_request_id() {
+        let secret = std::io::Error::other("UNIQUE constraint failed: accounts.username = alice");
+        let error = ServiceError { prekey_id: Some(7), ..ServiceError::internal(secret).with_detail("more") };
+        assert_eq!(
+            text(&error),
+            "{\"type\":\"urn:sealpost:problem:internal\",\"title\":\"Something went wrong on the server.\",\"status\":500,\
+             \"code\":\"internal\",\"request_id\":\"00ff\"}"
+        );
+    }
+
+    #[test]
+    fn a_retry_is_named_in_ms_in_the_body_and_rounded_up_to_seconds_in_the_header() {
+        let error = ServiceError::rate_limited(1_001);
+        assert_eq!(render(&error, None).headers().get(RETRY_AFTER).unwrap(), "2");
+        assert!(text(&error).contains("\"retry_after\":1001"));
+    }
+}

@@ -46,7 +46,11 @@ pub(super) async fn log_out(http: web::Data<Http>, caller: Authenticated) -> Rep
 #[utoipa::path(delete, path = "/v1/sessions/{session_id}", tag = "sessions",
     params(("session_id" = String, Path, description = "base64url, 16 bytes")),
     responses((status = 200, body = SessionsEnded)))]
-pub(super) async fn end_one(http: web::Data<Http>, request: HttpRequest, caller: Authenticated) -> Reply<SessionsEnded> {
+pub(super) async fn end_one(
+    http: web::Data<Http>,
+    request: HttpRequest,
+    caller: Authenticated,
+) -> Reply<SessionsEnded> {
     let session = path::id(&request, "session_id")?;
     Ok(web::Json(http.services.end_session(&caller.0, session).await?))
 }

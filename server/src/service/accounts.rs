@@ -269,8 +269,7 @@ impl Services {
 
 /// Decodes an uploaded list and verifies its signature.
 pub(super) fn decode_list(encoded: &EncodedDeviceList) -> Result<DeviceList, ServiceError> {
-    DeviceList::decode(&encoded.0)
-        .map_err(|error| ServiceError::new(ProblemCode::DeviceListInvalid).with_source(error))
+    DeviceList::decode(&encoded.0).map_err(|error| ServiceError::new(ProblemCode::DeviceListInvalid).with_source(error))
 }
 
 /// A list that is well signed but does not fit the call.

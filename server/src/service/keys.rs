@@ -17,9 +17,14 @@ use crate::store::DeviceKeys;
 const CLOCK_AHEAD_MAX_MILLIS: u64 = 3_600_000;
 
 /// The keys of one device of a list, verified.
-pub(super) fn device_keys(list: &DeviceList, body: &DevicePrekeys, now: UnixMillis) -> Result<DeviceKeys, ServiceError> {
+pub(super) fn device_keys(
+    list: &DeviceList,
+    body: &DevicePrekeys,
+    now: UnixMillis,
+) -> Result<DeviceKeys, ServiceError> {
     let unlisted = || {
-        ServiceError::new(ProblemCode::DeviceListInvalid).with_detail("The keys are for a device that is not in the list.")
+        ServiceError::new(ProblemCode::DeviceListInvalid)
+            .with_detail("The keys are for a device that is not in the list.")
     };
     let device = DeviceId::new(body.device_id).map_err(|_| unlisted())?;
     let entry = list.device(device).ok_or_else(unlisted)?;

@@ -50,7 +50,10 @@ impl std::fmt::Debug for PasswordSettings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { memory_kib, passes, threads, queue_max, pepper } = self;
         let pepper = if pepper.is_some() { "with pepper" } else { "without pepper" };
-        write!(formatter, "PasswordSettings(m={memory_kib}, t={passes}, p=1, {threads} threads, queue {queue_max}, {pepper})")
+        write!(
+            formatter,
+            "PasswordSettings(m={memory_kib}, t={passes}, p=1, {threads} threads, queue {queue_max}, {pepper})"
+        )
     }
 }
 
@@ -198,10 +201,8 @@ impl Hasher {
     }
 
     fn hash(&self, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<String, PasswordsError> {
-        let hash = self
-            .argon2()?
-            .hash_password_customized(password, salt, None, None, self.params.clone())
-            .map_err(failed)?;
+        let hash =
+            self.argon2()?.hash_password_customized(password, salt, None, None, self.params.clone()).map_err(failed)?;
         Ok(hash.to_string())
     }
 

@@ -1,12 +1,12 @@
 //! Prekeys: uploads and figures for the device they belong to, bundles for everyone else.
 
 use sealpost_api::encoding::B64;
+use sealpost_api::ids::KeyEpoch;
 use sealpost_api::limits::{COPIES_MAX, ONE_TIME_PREKEYS_LOW};
 use sealpost_api::prekeys::{
     DeviceBundle, PrekeyIds, PrekeyStatus, TakeBundlesRequest, TakeBundlesResponse, UploadPrekeysRequest,
 };
 use sealpost_api::problem::ProblemCode;
-use sealpost_api::ids::KeyEpoch;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId};
 
 use super::hub::Notice;
@@ -103,9 +103,7 @@ impl Services {
     async fn take_bundle(&self, caller: &Caller, target: DeviceAddress) -> Result<Option<TakenBundle>, ServiceError> {
         let core = &self.core;
         let now = core.clock.now();
-        let allowed = |name, key| {
-            core.limiter.take(now, name, key).inspect_err(|_| core.metrics.limited(name)).is_ok()
-        };
+        let allowed = |name, key| core.limiter.take(now, name, key).inspect_err(|_| core.metrics.limited(name)).is_ok();
         let with_one_time = allowed(LimitName::BundlePair, LimitKey::PairDevice(caller.account, target))
             && allowed(LimitName::BundleTarget, LimitKey::Device(target));
         let taken = core.store.take_bundle(target.account, target.device, with_one_time, now).await?;
@@ -148,7 +146,8 @@ fn status(device: &DeviceRecord) -> PrekeyStatus {
 /// The devices asked for; `None` for all.
 fn wanted(request: &TakeBundlesRequest) -> Result<Option<Vec<DeviceId>>, ServiceError> {
     let malformed = || {
-        ServiceError::new(ProblemCode::MalformedBody).with_detail("`devices` names 1 to 8 distinct devices from 1 to 127.")
+        ServiceError::new(ProblemCode::MalformedBody)
+            .with_detail("`devices` names 1 to 8 distinct devices from 1 to 127.")
     };
     let Some(devices) = &request.devices else { return Ok(None) };
     if devices.is_empty() || devices.len() > COPIES_MAX {

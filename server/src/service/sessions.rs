@@ -6,7 +6,9 @@ use sealpost_api::encoding::B64;
 use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
 use sealpost_api::problem::ProblemCode;
-use sealpost_api::sessions::{LoginRequest, RefreshRequest, SessionGrant, SessionInfo, SessionList, SessionRequest, SessionsEnded};
+use sealpost_api::sessions::{
+    LoginRequest, RefreshRequest, SessionGrant, SessionInfo, SessionList, SessionRequest, SessionsEnded,
+};
 use sealpost_api::username::Username;
 use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKey, DeviceIdentityKeyPair,
@@ -233,8 +235,7 @@ impl Services {
         generation: u32,
     ) -> Result<SessionGrant, ServiceError> {
         let now = self.core.clock.now();
-        let access_token =
-            self.core.tokens.issue(now, address, session, generation).map_err(ServiceError::internal)?;
+        let access_token = self.core.tokens.issue(now, address, session, generation).map_err(ServiceError::internal)?;
         Ok(SessionGrant {
             session_id: B64(session),
             account_id: B64(address.account),

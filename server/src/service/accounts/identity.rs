@@ -107,10 +107,8 @@ fn check_new_identity(current: &DeviceList, next: &DeviceList) -> Result<(), Ser
     if next.account_identity() == current.account_identity() {
         return Err(invalid_list("A new identity has a new account identity key."));
     }
-    let registration_known = next
-        .devices()
-        .iter()
-        .any(|entry| current.devices().iter().any(|old| old.registration == entry.registration));
+    let registration_known =
+        next.devices().iter().any(|entry| current.devices().iter().any(|old| old.registration == entry.registration));
     if registration_known {
         return Err(invalid_list("A new identity's device has a new registration id."));
     }

@@ -28,7 +28,9 @@ async fn a_password_is_taken_exactly_as_given() {
     for text in [" leading", "trailing ", "nul\0inside", "emoji 🦀🦀", "Ünïcode", long.as_str()] {
         let hash = pool.hash(password(text)).await.unwrap();
         assert_eq!(pool.verify(password(text), Some(hash.clone())).await, Ok(Verdict::Right));
-        for other in [text.trim().to_owned() + "!", text[..1].to_owned(), format!("{text}\0"), text.to_uppercase() + "1"] {
+        for other in
+            [text.trim().to_owned() + "!", text[..1].to_owned(), format!("{text}\0"), text.to_uppercase() + "1"]
+        {
             assert_eq!(pool.verify(password(&other), Some(hash.clone())).await, Ok(Verdict::Wrong));
         }
     }
@@ -68,7 +70,10 @@ async fn without_the_pepper_nothing_matches() {
 async fn a_damaged_hash_is_an_error_and_no_match() {
     let pool = pool(&settings());
     for hash in ["", "plain", "$argon2id$v=19$m=64,t=1,p=1$", "$scrypt$ln=1$c2FsdHNhbHQ$aGFzaA"] {
-        assert!(matches!(pool.verify(password("x"), Some(hash.to_owned())).await, Err(PasswordsError::Hash(_)) | Ok(Verdict::Wrong)));
+        assert!(matches!(
+            pool.verify(password("x"), Some(hash.to_owned())).await,
+            Err(PasswordsError::Hash(_)) | Ok(Verdict::Wrong)
+        ));
     }
 }
 

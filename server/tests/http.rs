@@ -1,0 +1,20 @@
+//! The HTTP interface as a client meets it: a real server on a real port, the embedded store, real keys and signatures.
+//!
+//! Every answer of every call is checked against the table of routes, from which the OpenAPI document is made.
+
+#[path = "support/account.rs"]
+mod account;
+#[path = "support/server.rs"]
+mod server;
+
+mod http {
+    mod accounts;
+    mod bodies;
+    mod contract;
+    mod devices;
+    mod identity;
+    mod limits;
+    mod passwords;
+    mod prekeys;
+    mod sessions;
+}

@@ -1,0 +1,111 @@
+use std::collections::BTreeSet;
+
+use hyper::Method;
+use sealpost_api::problem::ProblemCode;
+use sealpost_server::http::routes::listing;
+use sealpost_server::http::{Auth, ROUTES};
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::server::{Options, TestServer};
+
+#[tokio::test]
+async fn the_served_document_and_the_table_of_routes_agree() {
+    let server = TestServer::start(Options::default()).await;
+    let document: Value = server.call(Method::GET, "/v1/openapi.json", &[], Vec::new()).await.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            documented.insert((method.to_uppercase(), path.clone()));
+            let route = ROUTES
+                .iter()
+                .find(|route| route.path == path && route.method.as_str() == method.to_uppercase())
+                .unwrap();
+            assert_eq!(operation["security"].is_array(), route.auth != Auth::Anyone, "{method} {path}");
+            assert_eq!(operation["requestBody"].is_object(), route.body, "{method} {path}");
+            let parameters = operation["parameters"]
+                .as_array()
+                .map_or(0, |list| list.iter().filter(|one| one["in"] == "path").count());
+            assert_eq!(parameters, path.matches('{').count(), "{method} {path}");
+            for code in route.problems() {
+                let described = operation["responses"][code.status().to_string()]["description"].as_str().unwrap();
+                assert!(described.contains(code.as_str()), "{method} {path}: {}", code.as_str());
+            }
+        }
+    }
+    let table: BTreeSet<_> =
+        ROUTES.iter().map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
+    assert_eq!(documented, table);
+    assert_eq!(listing().lines().count(), ROUTES.len());
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_that_needs_a_session_refuses_everyone_else_before_it_reads_anything() {
+    let server = TestServer::start(Options::default()).await;
+    let alice = Account::register(&server, "alice").await;
+    assert_eq!(server.delete("/v1/sessions/current", &alice.device.access).await.status, 200);
+    for route in ROUTES.iter().filter(|route| route.auth == Auth::Session) {
+        let path = route.path.replace("{username}", "alice").replace("{account_id}", "x").replace("{session_id}", "x");
+        let method: Method = route.method.as_str().parse().unwrap();
+        let ended = format!("Bearer {}", alice.device.access);
+        for headers in [&[][..], &[("authorization", "Bearer x")][..], &[("authorization", ended.as_str())][..]] {
+            let reply = server.call(method.clone(), &path, headers, b"not json".to_vec()).await;
+            reply.refused(ProblemCode::Unauthenticated);
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems_too() {
+    let server = TestServer::start(Options::default()).await;
+    for path in ["/", "/v1", "/v1/accounts/x", "/v2/server", "/v1/server/", "//v1/server", "/v1/../healthz", "/%2e%2e"]
+    {
+        let reply = server.call(Method::GET, path, &[], Vec::new()).await;
+        assert!(["not_found", "method_not_allowed"].contains(&reply.problem().code.as_str()), "{path}");
+    }
+    for method in [Method::PATCH, Method::OPTIONS, Method::TRACE, Method::DELETE] {
+        let reply = server.call(method, "/v1/server", &[], Vec::new()).await;
+        reply.refused(ProblemCode::MethodNotAllowed);
+        assert_eq!(reply.headers.get("allow").unwrap(), "GET");
+    }
+    let reply = server.call(Method::PUT, "/v1/prekeys", &[], Vec::new()).await;
+    assert_eq!(reply.headers.get("allow").unwrap(), "GET, POST, DELETE");
+}
+
+#[tokio::test]
+async fn a_stopped_store_is_a_5xx_that_says_nothing() {
+    let server = TestServer::start(Options::default()).await;
+    let alice = Account::register(&server, "alice").await;
+    assert_eq!(server.call(Method::GET, "/readyz", &[], Vec::new()).await.status, 200);
+    server.services.core().store.close().await;
+    for reply in [
+        server.get("/v1/sessions", &alice.device.access).await,
+        server.get("/readyz", "").await,
+        server.post("/v1/accounts", "", &Account::new("bob").register_request(&server)).await,
+    ] {
+        assert!(reply.status >= 500);
+        let text = String::from_utf8(reply.body).unwrap();
+        assert!(!text.contains("store") || text.contains("The server cannot store anything now"), "{text}");
+    }
+    assert_eq!(server.call(Method::GET, "/healthz", &[], Vec::new()).await.status, 200);
+}
+
+#[tokio::test]
+async fn with_tls_clients_are_told_to_insist_on_it() {
+    let plain = TestServer::start(Options::default()).await;
+    assert!(
+        plain.call(Method::GET, "/healthz", &[], Vec::new()).await.headers.get("strict-transport-security").is_none()
+    );
+    let tls = TestServer::start(Options { tls: true, ..Options::default() }).await;
+    let reply = tls.call(Method::GET, "/healthz", &[], Vec::new()).await;
+    assert_eq!(reply.headers.get("strict-transport-security").unwrap(), "max-age=63072000");
+    let not_found = tls.call(Method::GET, "/nothing", &[], Vec::new()).await;
+    assert!(not_found.headers.get("strict-transport-security").is_some());
+}
