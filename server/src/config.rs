@@ -15,8 +15,8 @@ use crate::service::limiter::{Limit, LimitError, LimitTable};
 mod args;
 mod load;
 
-pub(crate) use load::default_data;
 pub use args::{Cli, Command, LogFormat, MigrateAction, MigrateArgs, Registration, ServeArgs};
+pub(crate) use load::default_data;
 pub use load::{LoadError, load};
 
 /// What one sender account may take of one device's queue: a tenth, so that ten strangers are needed to fill it.

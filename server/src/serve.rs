@@ -160,15 +160,15 @@ fn start(
     };
     let shared = web::Data::new(Http::new(services, settings));
     let server = HttpServer::new(move || http::app(shared.clone()))
-    .workers(config.workers)
-    .max_connections(connections_max)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .client_disconnect_timeout(HANDSHAKE_TIMEOUT)
-    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .tcp_nodelay(true)
-    .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
-    .disable_signals();
+        .workers(config.workers)
+        .max_connections(connections_max)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(HANDSHAKE_TIMEOUT)
+        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
+        .disable_signals();
     let server = match certificates {
         Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?)?,
         None => server.listen(listener)?,

@@ -1,5 +1,6 @@
 //! The program as an operator meets it: started, looked at, stopped, killed and started again.
 
+#[cfg(test)]
 mod process {
     mod durability;
     mod secrecy;

@@ -119,7 +119,10 @@ pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
         connections_max,
         trust_proxy: args.trust_proxy || file.trust_proxy,
         tls,
-        log: LogConfig { format, filter: args.log.or(file.log.filter).unwrap_or_else(|| "warn,sealpost_server=info".to_owned()) },
+        log: LogConfig {
+            format,
+            filter: args.log.or(file.log.filter).unwrap_or_else(|| "warn,sealpost_server=info".to_owned()),
+        },
         stream: file.stream,
         queue: file.queue,
         pepper_file: args.pepper_file.or(file.pepper_file),

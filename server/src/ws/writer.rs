@@ -101,9 +101,6 @@ impl Writer for SocketWriter {
     }
 
     async fn close(&mut self, reason: CloseReason) {
-        if reason == CloseReason::Gone {
-            return;
-        }
         self.encode(Message::Close(Some(WsCloseReason {
             code: CloseCode::from(reason.code()),
             description: Some(reason.as_str().to_owned()),

@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
+use sealpost_api::accounts::ChangePasswordRequest;
 use sealpost_api::close;
 use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
-use sealpost_api::password::AccessToken;
+use sealpost_api::password::{AccessToken, Password};
 use sealpost_api::problem::ProblemCode;
 use sealpost_server::service::stream::StreamSettings;
 
-use super::world::{Got, Options, World, eventually, text};
+use super::world::{Got, Options, PASSWORD, World, eventually, text};
 
 /// What the specification allows for an ended session.
 const PROMPTLY: Duration = Duration::from_secs(1);
@@ -64,6 +65,29 @@ async fn the_end_of_a_session_ends_its_socket_promptly_and_nothing_is_accepted_a
     assert_eq!(world.queued(&bob.devices[0]).await, 0);
     let bearer = format!("Bearer {}", alice.devices[0].token);
     assert_eq!(world.try_socket(&[("authorization", &bearer)]).await.err(), Some(401));
+}
+
+#[actix_web::test]
+async fn a_changed_password_ends_every_socket_of_the_account_promptly() {
+    let world = World::start().await;
+    let mut bob = world.person("bob").await;
+    world.add_device(&mut bob).await;
+    let mut sockets = [world.online(&bob.devices[0]).await, world.online(&bob.devices[1]).await];
+    let caller = world.services.authenticate(&bob.devices[0].token).await.unwrap();
+    let request = ChangePasswordRequest {
+        old_password: Password::new(PASSWORD.to_owned()),
+        new_password: Password::new("another correct horse".to_owned()),
+    };
+    world.services.change_password(&caller, request).await.unwrap();
+    let begin = Instant::now();
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, Some(close::UNAUTHENTICATED));
+    }
+    assert!(begin.elapsed() < PROMPTLY);
+    for device in &bob.devices {
+        let bearer = format!("Bearer {}", device.token);
+        assert_eq!(world.try_socket(&[("authorization", &bearer)]).await.err(), Some(401));
+    }
 }
 
 #[actix_web::test]

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::world::{Options, World, text};
+use super::world::{Options, World, eventually, text};
 
 /// RFC 6455 *message too big*.
 const TOO_BIG: Option<u16> = Some(1009);
@@ -76,6 +76,16 @@ async fn compression_is_not_negotiated() {
     let headers = [("authorization", good.as_str()), ("sec-websocket-extensions", "permessage-deflate")];
     let mut socket = world.try_socket(&headers).await.unwrap();
     assert!(matches!(socket.frame().await, ServerFrame::Welcome(_)));
+}
+
+#[actix_web::test]
+async fn a_peer_that_says_goodbye_is_answered() {
+    let world = World::start().await;
+    let bob = world.person("bob").await;
+    let mut socket = world.online(&bob.devices[0]).await;
+    socket.raw(Message::Close(None)).await;
+    assert_eq!(socket.closed().await, Some(1000));
+    eventually(async || world.core().hub.connections() == 0).await;
 }
 
 #[actix_web::test]

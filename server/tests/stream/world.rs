@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use sealpost_api::frames::{ClientFrame, Copy, Deliver, Refused, Send, SendKind, Sent, ServerFrame, Welcome};
 use sealpost_api::ids::{MessageNumber, RefreshTokenHash, RowId, SessionId};
-use sealpost_api::password::AccessToken;
+use sealpost_api::password::{AccessToken, Password};
 use sealpost_api::server::RegistrationPolicy;
 use sealpost_api::username::Username;
 use sealpost_crypto::{
@@ -42,6 +42,9 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 /// Far longer than anything takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const DAY: u64 = 24 * 3_600_000;
+
+/// Everybody's.
+pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// A clock that stands until it is told to move.
 pub(super) struct ManualClock(AtomicU64);
@@ -162,13 +165,13 @@ impl World {
             version: 1,
             previous_hash: [0; 32],
             new_identity: false,
-            devices: vec![device.entry.clone()],
+            devices: vec![device.entry],
         };
         let list = DeviceList::sign(&identity, body).unwrap();
         let account = NewAccount {
             username: Username::parse(name).unwrap(),
             username_hash: fresh(),
-            password_hash: "none".to_owned(),
+            password_hash: self.core().passwords.hash(Password::new(PASSWORD.to_owned())).await.unwrap(),
             device_list: list.clone(),
             keys: self.keys(&device),
             session: NewSession { id: device.session, address: device.address, refresh_hash: device.refresh_hash },
@@ -210,7 +213,7 @@ impl World {
         let body = DeviceListBody {
             version: person.list.version() + 1,
             previous_hash: person.list.hash(),
-            devices: devices.iter().map(|device| device.entry.clone()).collect(),
+            devices: devices.iter().map(|device| device.entry).collect(),
             ..person.list.body().clone()
         };
         let list = DeviceList::sign(&person.identity, body).unwrap();

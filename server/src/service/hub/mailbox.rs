@@ -39,7 +39,7 @@ pub enum CloseReason {
     TryLater,
     /// The store failed.
     Internal,
-    /// The peer closed or is gone; nobody hears a code.
+    /// The peer closed, and is answered as RFC 6455 §5.5.1 demands, or is gone.
     Gone,
 }
 
@@ -51,8 +51,8 @@ impl CloseReason {
         const TOO_BIG: u16 = 1009;
         /// RFC 6455 *internal error*.
         const INTERNAL: u16 = 1011;
-        /// RFC 6455 *going away*.
-        const GOING_AWAY: u16 = 1001;
+        /// RFC 6455 *normal closure*.
+        const NORMAL: u16 = 1000;
         /// IANA's registry *try again later*.
         const TRY_LATER: u16 = 1013;
         match self {
@@ -64,7 +64,7 @@ impl CloseReason {
             Self::TooLarge => TOO_BIG,
             Self::TryLater => TRY_LATER,
             Self::Internal => INTERNAL,
-            Self::Gone => GOING_AWAY,
+            Self::Gone => NORMAL,
         }
     }
 

@@ -7,7 +7,7 @@ use sealpost_api::problem::ProblemCode;
 
 use super::driver::{Driver, Opened};
 use super::{Incoming, Reader, Writer};
-use crate::service::hub::{CloseReason, Notice, RegisterError};
+use crate::service::hub::{CloseReason, RegisterError};
 use crate::service::limiter::{LimitKey, LimitName};
 use crate::service::{Caller, Services};
 use crate::store::{OpenConnection, StoreError};
@@ -21,17 +21,16 @@ impl Services {
         };
         let reason = match caller {
             Ok(caller) => self.open_and_drive(caller, &mut reader, &mut writer).await,
-            Err(End::Gone) => return,
-            Err(End::Close(reason)) => reason,
+            Err(reason) => reason,
         };
         tracing::debug!(reason = reason.as_str(), "a stream ended");
         writer.close(reason).await;
     }
 
-    async fn await_auth<R: Reader>(&self, reader: &mut R) -> Result<Caller, End> {
+    async fn await_auth<R: Reader>(&self, reader: &mut R) -> Result<Caller, CloseReason> {
         let first = tokio::time::timeout(self.core().settings.stream.auth_timeout, first_frame(reader));
-        let token = first.await.map_err(|_| End::Close(CloseReason::Unauthenticated))??;
-        self.authenticate(token.reveal()).await.map_err(|_| End::Close(CloseReason::Unauthenticated))
+        let token = first.await.map_err(|_| CloseReason::Unauthenticated)??;
+        self.authenticate(token.reveal()).await.map_err(|_| CloseReason::Unauthenticated)
     }
 
     async fn open_and_drive<R: Reader, W: Writer>(
@@ -77,7 +76,7 @@ impl Services {
         registration.activate(epoch);
         writer.frame(&ServerFrame::Welcome(welcome).encode());
         if usize::try_from(one_time_left).is_ok_and(|left| left < ONE_TIME_PREKEYS_LOW) {
-            registration.mailbox.notify(Notice::PrekeysLow { left: one_time_left });
+            writer.frame(&ServerFrame::PrekeysLow { left: one_time_left }.encode());
         }
         let address = caller.address;
         let opened = Opened { caller, epoch, registration };
@@ -89,25 +88,19 @@ impl Services {
     }
 }
 
-/// How a stream ends before it began.
-enum End {
-    Gone,
-    Close(CloseReason),
-}
-
-async fn first_frame<R: Reader>(reader: &mut R) -> Result<AccessToken, End> {
+async fn first_frame<R: Reader>(reader: &mut R) -> Result<AccessToken, CloseReason> {
     loop {
         match reader.next().await {
             Incoming::Frame(bytes) => {
                 return match ClientFrame::decode(bytes) {
                     Ok(ClientFrame::Auth { token }) => Ok(token),
-                    Ok(_) => Err(End::Close(CloseReason::Unauthenticated)),
-                    Err(_) => Err(End::Close(CloseReason::Protocol)),
+                    Ok(_) => Err(CloseReason::Unauthenticated),
+                    Err(_) => Err(CloseReason::Protocol),
                 };
             }
             Incoming::Alive => {}
-            Incoming::Violation(reason) => return Err(End::Close(reason)),
-            Incoming::Gone => return Err(End::Gone),
+            Incoming::Violation(reason) => return Err(reason),
+            Incoming::Gone => return Err(CloseReason::Gone),
         }
     }
 }
