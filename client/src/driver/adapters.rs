@@ -1,0 +1,20 @@
+//! The one place of the client that reads the machine's clock and its randomness.
+
+use sealpost_crypto::UnixMillis;
+
+/// The time.
+pub trait Clock: Send {
+    /// Milliseconds since 1970.
+    fn now(&self) -> UnixMillis;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixMillis {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,160 @@
+//! Messages that are taken once however often they are asked for.
+//!
+//! A program that hands a message to another process (the owner of a profile), and sees that one die, cannot know whether
+//! the message was taken. So it draws a token and may ask again with it. The tokens of the newest messages are kept in the
+//! vault, written in the transaction that puts the message into the outbox.
+
+use sealpost_api::ids::MessageId;
+use sealpost_api::problem::ProblemCode;
+use sealpost_crypto::UnixMillis;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::DriverError;
+use crate::engine::{CommandError, Event, MessageReceipt, Outcome};
+use crate::vault::{VaultError, VaultTransaction};
+
+/// How many tokens are remembered: far more than the commands that run at a time, since one is needed only until whoever
+/// drew it has heard its end.
+const REMEMBERED_MAX: usize = 64;
+/// The note that holds them.
+const NOTE: &str = "sends";
+
+/// Drawn at random by whoever asks; 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SendToken(pub [u8; 16]);
+
+/// A message on its way.
+#[derive(Debug)]
+pub struct Sending {
+    taken: Option<oneshot::Receiver<MessageId>>,
+    answered: oneshot::Receiver<Result<Outcome, DriverError>>,
+}
+
+impl Sending {
+    pub(super) const fn new(
+        taken: oneshot::Receiver<MessageId>,
+        answered: oneshot::Receiver<Result<Outcome, DriverError>>,
+    ) -> Self {
+        Self { taken: Some(taken), answered }
+    }
+
+    /// Waits until the message is in the outbox, on disk; then it will be sent, now or by a later run. `None` if it was
+    /// not taken, and [`done`](Self::done) says why.
+    pub async fn taken(&mut self) -> Option<MessageId> {
+        self.taken.take()?.await.ok()
+    }
+
+    /// Waits for the server's answer; may be dropped and called again.
+    ///
+    /// # Errors
+    /// [`DriverError`]
+    pub async fn done(&mut self) -> Result<MessageReceipt, DriverError> {
+        match (&mut self.answered).await {
+            Ok(Ok(Outcome::Sent(receipt))) => Ok(receipt),
+            Ok(Ok(_)) => Err(DriverError::Command(CommandError::Internal)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(DriverError::Stopped),
+        }
+    }
+}
+
+/// What is remembered of one message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    token: SendToken,
+    message_id: [u8; 16],
+    state: State,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum State {
+    /// In the outbox.
+    Waiting,
+    /// Accepted, under this number, at this time.
+    Sent { to: String, number: u64, accepted_at: u64 },
+    /// Refused for good.
+    Refused { code: String },
+}
+
+impl Remembered {
+    /// The message.
+    pub(super) const fn message_id(&self) -> MessageId {
+        MessageId::from_bytes(self.message_id)
+    }
+
+    /// The outcome, if it is known.
+    pub(super) fn outcome(&self) -> Option<Result<Outcome, CommandError>> {
+        match &self.state {
+            State::Waiting => None,
+            State::Sent { to, number, accepted_at } => Some(
+                sealpost_api::username::Username::parse(to)
+                    .map(|to| {
+                        Outcome::Sent(MessageReceipt {
+                            to,
+                            message_id: self.message_id(),
+                            number: sealpost_api::ids::MessageNumber(*number),
+                            accepted_at: UnixMillis(*accepted_at),
+                            skipped: Vec::new(),
+                        })
+                    })
+                    .map_err(|_| CommandError::Internal),
+            ),
+            State::Refused { code } => Some(Err(ProblemCode::parse(code)
+                .map_or(CommandError::Internal, |code| CommandError::Refused { code, retry_after: None }))),
+        }
+    }
+}
+
+fn read(vault: &mut dyn VaultTransaction) -> Result<Vec<Remembered>, VaultError> {
+    let Some(bytes) = super::note(vault, NOTE)? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { what: "memory of commands" })
+}
+
+fn write(vault: &mut dyn VaultTransaction, sends: &[Remembered]) -> Result<(), VaultError> {
+    let bytes = serde_json::to_vec(sends).map_err(|_| VaultError::Damaged { what: "memory of commands" })?;
+    super::set_note(vault, NOTE, &bytes)
+}
+
+/// What was taken with this token.
+pub(super) fn look_up(vault: &mut dyn VaultTransaction, token: SendToken) -> Result<Option<Remembered>, VaultError> {
+    Ok(read(vault)?.into_iter().find(|send| send.token == token))
+}
+
+/// Notes that a message was put into the outbox.
+pub(super) fn taken(
+    vault: &mut dyn VaultTransaction,
+    token: SendToken,
+    message_id: MessageId,
+) -> Result<(), VaultError> {
+    let mut sends = read(vault)?;
+    sends.retain(|send| send.token != token);
+    let surplus = (sends.len() + 1).saturating_sub(REMEMBERED_MAX);
+    sends.drain(..surplus);
+    sends.push(Remembered { token, message_id: *message_id.as_bytes(), state: State::Waiting });
+    write(vault, &sends)
+}
+
+/// Notes the end of a message, if it was taken with a token.
+pub(super) fn ended(vault: &mut dyn VaultTransaction, event: &Event) -> Result<(), VaultError> {
+    let (message_id, state) = match event {
+        Event::Sent { receipt, .. } => (
+            receipt.message_id,
+            State::Sent {
+                to: receipt.to.as_str().to_owned(),
+                number: receipt.number.0,
+                accepted_at: receipt.accepted_at.0,
+            },
+        ),
+        Event::Refused { message_id, code, .. } => (*message_id, State::Refused { code: code.as_str().to_owned() }),
+        _ => return Ok(()),
+    };
+    let mut sends = read(vault)?;
+    let mut changed = false;
+    for send in sends.iter_mut().filter(|send| send.message_id == *message_id.as_bytes()) {
+        send.state = state.clone();
+        changed = true;
+    }
+    if changed { write(vault, &sends) } else { Ok(()) }
+}
