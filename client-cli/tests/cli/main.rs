@@ -1,0 +1,9 @@
+//! Drives the real `sealpost` as scripts do: arguments, files, exit codes and JSON lines; the server is the real one too.
+
+mod account;
+mod conversation;
+mod identity;
+mod offline;
+mod owner;
+mod support;
+mod trust;
