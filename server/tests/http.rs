@@ -2,11 +2,14 @@
 //!
 //! Every answer of every call is checked against the table of routes, from which the OpenAPI document is made.
 
+#[cfg(test)]
 #[path = "support/account.rs"]
 mod account;
+#[cfg(test)]
 #[path = "support/server.rs"]
 mod server;
 
+#[cfg(test)]
 mod http {
     mod accounts;
     mod bodies;
@@ -17,4 +20,5 @@ mod http {
     mod passwords;
     mod prekeys;
     mod sessions;
+    mod sockets;
 }
