@@ -108,9 +108,9 @@ limits! {
         "Every device list is kept for ever.";
     UploadDevice = "upload_device", "device", 60, 1 / 5, Open,
         "An upload is a hundred rows.";
-    BundlePair = "bundle_pair", "account to device", 6, 1 / 600, Open,
+    BundlePair = "bundle_pair", "account to device", 6, 1 / 600, Closed,
         "One account must not drain a device's one-time prekeys; above it a bundle comes without one.";
-    BundleTarget = "bundle_target", "device", 60, 60 / 3_600, Open,
+    BundleTarget = "bundle_target", "device", 60, 60 / 3_600, Closed,
         "Many accounts together must not either.";
     BundleRefuse = "bundle_refuse", "account to account", 30, 30 / 3_600, Open,
         "Far above what set-up ever needs, bundles are refused.";
