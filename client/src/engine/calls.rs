@@ -227,6 +227,7 @@ impl Engine {
 }
 
 /// How a command begins.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 pub(super) enum Begun {
     /// It waits for something.
     Waits(Waiting),

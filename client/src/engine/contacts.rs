@@ -85,11 +85,8 @@ impl Engine {
     /// Pins an account that was never seen, from the list that it signed.
     pub(super) fn pin(&mut self, context: &mut Context<'_>, list: DeviceList) -> Result<(), EngineError> {
         let account = list.account();
-        if !self.contacts.contains_key(&account) {
-            self.contacts.insert(account, Contact::new(list));
-            self.save_contact(context, account)?;
-        }
-        Ok(())
+        self.contacts.entry(account).or_insert_with(|| Contact::new(list));
+        self.save_contact(context, account)
     }
 
     /// Takes note of a list of a contact, wherever it came from; its signature is verified already.

@@ -119,6 +119,7 @@ pub enum Input {
 
 /// Something that the driver does after the vault transaction has committed, in order.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "events are rare beside frames, and nobody keeps many effects")]
 pub enum Effect {
     /// An HTTP request; answered by [`Input::Response`], always.
     Request(Request),

@@ -11,6 +11,7 @@ use super::model::MessageReceipt;
 
 /// Something that a person or a program may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "outcomes are read far more often than events are kept")]
 pub enum Event {
     /// A command ended.
     Completed {

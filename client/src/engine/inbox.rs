@@ -27,6 +27,7 @@ enum Sighting {
 }
 
 /// How a message was opened.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum Opened {
     Message(Decrypted),
     /// Its key was used before.

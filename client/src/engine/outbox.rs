@@ -11,7 +11,6 @@ use sealpost_api::limits::{IN_FLIGHT_MAX, NUMBER_WINDOW, QUEUE_RETENTION_MILLIS,
 use sealpost_api::problem::{ProblemClass, ProblemCode};
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::calls::Waiting;
@@ -341,7 +340,7 @@ impl Engine {
                 return self.save_item(context, position);
             };
             self.save_pair(context, *address)?;
-            sent_copies.push(SentCopy { place, ciphertext_hash: Sha256::digest(&ciphertext).into(), repaired: 0 });
+            sent_copies.push(SentCopy { place, repaired: 0 });
             copies.push(Copy {
                 device: address.device,
                 registration: address.registration,

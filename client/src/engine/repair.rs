@@ -121,14 +121,14 @@ impl Engine {
         if self.contacts.get(&from.account).is_none_or(|contact| contact.pending.is_some()) {
             return Ok(());
         }
-        for Failed { number, ciphertext_hash } in failed {
+        // The hash that it names is of what it was given. Whether that is what was sent here, or the server or its disk has
+        // changed it, the device gets what it should have had: it is its own message either way.
+        for Failed { number, ciphertext_hash: _ } in failed {
             let key = number.0.to_be_bytes();
             let record: Option<SentRecord> = context.load(Table::Sent, &key, "a sent message")?;
             let Some(mut record) = record else { continue };
             let kept_until = UnixMillis(record.encrypted_at).saturating_add(QUEUE_RETENTION_MILLIS);
-            let copy = record.copies.iter_mut().find(|copy| {
-                copy.place.address == from && copy.ciphertext_hash == *ciphertext_hash && copy.repaired < RESENT_MAX
-            });
+            let copy = record.copies.iter_mut().find(|copy| copy.place.address == from && copy.repaired < RESENT_MAX);
             let Some(copy) = copy.filter(|_| kept_until > context.now) else { continue };
             copy.repaired = copy.repaired.saturating_add(1);
             let place = copy.place;

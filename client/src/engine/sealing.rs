@@ -28,14 +28,14 @@ impl Engine {
         context: &mut Context<'_>,
         address: DeviceAddress,
     ) -> Result<Option<&mut PairSessions>, EngineError> {
-        if !self.sessions.contains_key(&address) {
-            if let Some(bytes) = context.vault.get(Table::Session, &address.to_bytes())? {
-                let pair = PairSessions::from_bytes(&bytes).map_err(|_| EngineError::Record { what: "a session" })?;
-                if pair.remote().address != address {
-                    return Err(EngineError::Record { what: "a session" });
-                }
-                self.put_pair(address, pair);
+        if !self.sessions.contains_key(&address)
+            && let Some(bytes) = context.vault.get(Table::Session, &address.to_bytes())?
+        {
+            let pair = PairSessions::from_bytes(&bytes).map_err(|_| EngineError::Record { what: "a session" })?;
+            if pair.remote().address != address {
+                return Err(EngineError::Record { what: "a session" });
             }
+            self.put_pair(address, pair);
         }
         Ok(self.sessions.get_mut(&address))
     }

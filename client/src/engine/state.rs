@@ -294,15 +294,9 @@ pub(super) struct Peer {
 }
 
 /// A hash that starts as zeros.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Bin32(#[serde(with = "bin")] pub(super) [u8; 32]);
-
-impl Default for Bin32 {
-    fn default() -> Self {
-        Self([0; 32])
-    }
-}
 
 /// What could not be decrypted and is asked for again.
 #[derive(Clone, Serialize, Deserialize, Default)]
@@ -384,8 +378,6 @@ pub(super) struct SentRecord {
 #[serde(deny_unknown_fields)]
 pub(super) struct SentCopy {
     pub(super) place: Assigned,
-    #[serde(with = "bin")]
-    pub(super) ciphertext_hash: [u8; 32],
     /// How often it was sent again.
     pub(super) repaired: u8,
 }
