@@ -14,6 +14,7 @@
 //! on after a crash: the engine remembers only the connection and the requests that are under way.
 
 mod account;
+mod answers;
 mod bundles;
 mod calls;
 mod codec;
@@ -30,6 +31,7 @@ mod notices;
 mod order;
 mod outbox;
 mod prekeys;
+mod profile;
 mod record;
 mod recovery;
 mod repair;

@@ -76,6 +76,9 @@ impl Engine {
             Command::DeleteAccount { password } => Ok(Begun::Waits(Waiting::Call(Call::Delete(password)))),
             Command::Export => Ok(Begun::Waits(Waiting::Call(Call::Export))),
             Command::Send { to, text } => return self.queue_text(context, id, to, text),
+            Command::LookUp(name) if self.me.as_ref().is_some_and(|me| me.username == name) => {
+                Err(InvalidCommand::ToSelf.into())
+            }
             Command::LookUp(name) => Ok(Begun::Waits(Waiting::LookUp(name))),
             Command::MarkVerified(name) => self.mark_verified(context, &name)?,
             Command::AcceptIdentity(name) => self.accept_identity(context, &name)?,

@@ -53,8 +53,10 @@ pub enum Command {
     /// Asks for all that the server holds of the account. Completes with [`Outcome::Export`].
     Export,
     /// Puts a message into the outbox. Announced by [`Event::Queued`](super::Event::Queued), completes with
-    /// [`Outcome::Sent`] when the server accepted it. On [`CommandError::Unreachable`] and [`CommandError::NotLoggedIn`]
-    /// after `Queued` it stays in the outbox; on every other error it does not.
+    /// [`Outcome::Sent`] when the server accepted it. After `Queued`, it stays in the outbox on
+    /// [`CommandError::Unreachable`], [`NotLoggedIn`](CommandError::NotLoggedIn),
+    /// [`Superseded`](CommandError::Superseded) and [`BadAnswer`](CommandError::BadAnswer), and is not kept on
+    /// [`Refused`](CommandError::Refused) and [`IdentityChanged`](CommandError::IdentityChanged).
     Send {
         /// The recipient.
         to: Username,

@@ -51,7 +51,7 @@ impl Engine {
         self.sender.oldest_sealed = self.sender.number;
         self.sender.oldest_record = self.sender.number;
         self.sender.resend.clear();
-        super::account::clear(context, Table::Sealed)?;
+        super::profile::clear(context, Table::Sealed)?;
         for address in super::sealing::session_addresses(context)? {
             if let Some(pair) = self.pair(context, address)? {
                 pair.make_receive_only();
@@ -59,7 +59,7 @@ impl Engine {
             self.save_pair(context, address)?;
         }
         self.renew_keys(context, true)?;
-        super::account::clear(context, Table::Prekey)?;
+        super::profile::clear(context, Table::Prekey)?;
         self.forget_sendings(context)?;
         self.note(context, StoredNotice::RolledBack)?;
         self.emit(Event::RolledBack);

@@ -44,17 +44,17 @@ impl Engine {
         hash: [u8; 32],
         reason: Undecryptable,
     ) -> Result<(), EngineError> {
-        let accepted = self
-            .contacts
-            .get(&from.account)
-            .is_some_and(|contact| contact.pending.is_none() && contact.list.contains(&from));
+        let contact = self.contacts.get(&from.account);
+        let accepted = contact.is_some_and(|contact| contact.pending.is_none() && contact.list.contains(&from));
+        // A later message may tell who this is; what can be asked for is looked at once all has been taken in.
+        let stranger = contact.is_none();
         let mut asked_again = false;
-        if accepted && reason != Undecryptable::BadRecord {
+        if (accepted || stranger) && reason != Undecryptable::BadRecord {
             let now = context.now;
             let peer = self.peer(from);
             if peer.repair.failed.len() < REPAIR_MAX && peer.repair_at(now) < now.saturating_add(REPAIR_EVERY_MS) {
                 peer.repair.failed.push((number.0, Bin32(hash)));
-                asked_again = true;
+                asked_again = accepted;
                 self.save_peer(context, from)?;
             }
         }

@@ -99,8 +99,8 @@ proptest! {
             }
             world.pass(60_000);
         }
-        for client in 0..2 {
-            prop_assert_eq!(world.shown(client), expected[client].clone());
+        for (client, expected) in expected.into_iter().enumerate() {
+            prop_assert_eq!(world.shown(client), expected);
             prop_assert_eq!(world.warnings(client), vec![]);
             prop_assert!(world.query(client, |engine, _| engine.outbox()).is_empty());
             let address = world.address(client);

@@ -122,3 +122,22 @@ fn messages_queued_before_the_change_wait_for_acceptance() {
     world.pass(60_000);
     assert_eq!(world.shown(laptop), ["2"]);
 }
+
+#[test]
+fn a_new_identity_on_the_same_profile_keeps_history_and_contacts() {
+    let mut world = World::with(&["alice", "bobby"]);
+    for text in ["1", "2"] {
+        world.sent(0, "bobby", text);
+        world.sent(1, "alice", text);
+    }
+    world.login(1, "bobby", true).unwrap();
+    world.online(1);
+    world.sent(1, "alice", "3");
+    assert_eq!(world.command(0, Command::AcceptIdentity(name("bobby"))), Some(Ok(Outcome::Done)));
+    world.sent(0, "bobby", "3");
+    let last = world.shown_messages(1).pop().unwrap();
+    assert_eq!((last.text.as_str(), last.flags), ("3", vec![]));
+    assert_eq!(world.warnings(1), []);
+    let history = world.query(1, |engine, context| engine.history(context, &name("alice"), None, 10).unwrap());
+    assert_eq!(history.len(), 6);
+}

@@ -199,3 +199,22 @@ fn without_one_time_prekeys_messages_still_arrive() {
     assert_eq!(world.shown(1), ["hi"]);
     assert_eq!(world.shown_messages(1)[0].peer, name("alice").as_str());
 }
+
+#[test]
+fn a_corrupted_first_message_of_a_stranger_is_asked_for_when_a_later_one_tells_who_it_was() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.offline(1);
+    for text in ["1", "2"] {
+        world.sent(0, "bobby", text);
+    }
+    let address = world.address(1);
+    let item = world.server.device(address).queue.values_mut().next().unwrap();
+    let mut bytes = item.ciphertext.to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    item.ciphertext = Bytes::from(bytes);
+    world.online(1);
+    world.pass(1_000);
+    let mut shown = world.shown(1);
+    shown.sort();
+    assert_eq!(shown, ["1", "2"]);
+}

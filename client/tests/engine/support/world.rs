@@ -259,7 +259,7 @@ impl World {
                     let frame = ClientFrame::decode(frame).unwrap();
                     self.sends_on_wire += usize::from(matches!(frame, ClientFrame::Send(_)));
                     for answer in self.server.frame(self.now, stream, frame) {
-                        self.to_client(client, stream, Input::Frame(answer));
+                        self.queue_for(client, stream, Input::Frame(answer));
                     }
                     self.deliver_all();
                 }
@@ -295,12 +295,12 @@ impl World {
                 if let Some(replaced) = replaced
                     && let Some(other) = self.clients.iter().position(|it| it.stream == Some(replaced))
                 {
-                    self.to_client(other, replaced, Input::StreamClosed { code: Some(close::REPLACED) });
+                    self.queue_for(other, replaced, Input::StreamClosed { code: Some(close::REPLACED) });
                 }
                 self.clients[client].stream = Some(stream);
-                self.to_client(client, stream, Input::StreamOpened);
+                self.queue_for(client, stream, Input::StreamOpened);
                 for frame in frames {
-                    self.to_client(client, stream, Input::Frame(frame));
+                    self.queue_for(client, stream, Input::Frame(frame));
                 }
             }
             Err(status) => {
@@ -310,7 +310,7 @@ impl World {
         }
     }
 
-    fn to_client(&mut self, client: usize, stream: usize, input: Input) {
+    fn queue_for(&mut self, client: usize, stream: usize, input: Input) {
         let life = self.clients[client].life;
         self.wires.push_back((client, life, Wire::ToClient(stream, Box::new(input))));
     }
@@ -320,7 +320,7 @@ impl World {
         for client in 0..self.clients.len() {
             if let Some(stream) = self.clients[client].stream {
                 for frame in self.server.deliveries(stream) {
-                    self.to_client(client, stream, Input::Frame(frame));
+                    self.queue_for(client, stream, Input::Frame(frame));
                 }
             }
         }
@@ -332,7 +332,7 @@ impl World {
             if let Some(stream) = self.clients[client].stream
                 && !self.server.connections.contains_key(&stream)
             {
-                self.to_client(client, stream, Input::StreamClosed { code: Some(close::UNAUTHENTICATED) });
+                self.queue_for(client, stream, Input::StreamClosed { code: Some(close::UNAUTHENTICATED) });
             }
         }
     }
