@@ -28,6 +28,11 @@ use crate::trust::{self, KnownServer, Said};
 /// How often a profile that is in use is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Owners that may end while they carry out one command, before it gives up.
+const OWNERS_LOST_MAX: u32 = 5;
+/// An owner that ends sooner may have ended because of what it was asked.
+const OWNER_LIFE: Duration = Duration::from_secs(10);
+
 /// Runs a command line to its end.
 pub(crate) fn run(line: CommandLine) -> Result<(), Failure> {
     start_logging();
@@ -230,11 +235,13 @@ impl Front {
     /// takes over.
     pub(crate) async fn perform(&self, request: &Request, sink: &Sink) -> Result<(), Failure> {
         let deadline = request.timeout().map(|timeout| Instant::now() + timeout);
+        let mut owners_lost = 0;
         loop {
             let left =
                 Request::new(request.task.clone(), deadline.map(|at| at.saturating_duration_since(Instant::now())));
             match self.place(deadline).await? {
                 Place::There(stream) => {
+                    let begin = Instant::now();
                     let mut stop = self.stop();
                     let asked = tokio::select! {
                         asked = ask(stream, &left, sink) => asked,
@@ -242,10 +249,16 @@ impl Front {
                     };
                     match asked {
                         Asked::Answered(outcome) => return outcome,
-                        Asked::OwnerGone => {}
+                        // One that lived for a while says nothing about the next.
+                        Asked::OwnerGone if begin.elapsed() > OWNER_LIFE => owners_lost = 1,
+                        Asked::OwnerGone => owners_lost += 1,
                     }
                 }
                 Place::Here(lock) => return self.perform_here(lock, &left, sink).await,
+            }
+            if owners_lost >= OWNERS_LOST_MAX {
+                return Err(Failure::new(Exit::Failed, "owner_lost", "the command that owns this profile ended again and again")
+                    .hint("What was to be sent may have been; look with: sealpost history NAME"));
             }
         }
     }

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_profile_has_one_owner_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let profile = Profile::new(Some(folder.path()), "p").unwrap();
+        let profile = Profile::new(Some(&folder.path().join("data")), "p").unwrap();
         profile.prepare().unwrap();
         let lock = profile.try_lock().unwrap();
         assert!(lock.is_some());

@@ -16,6 +16,8 @@ use crate::task::Line;
 /// How long a command that is done otherwise waits for the next answer about the outbox. What the server makes wait
 /// longer (a rate limit) is left to the next command.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the outbox is looked at meanwhile: what one device is sent again has no event.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The line to print for an event about an earlier message; `mine` is reported by its own command.
 pub(crate) fn line(owner: &Owner, event: &Event, mine: Option<MessageId>) -> Option<Line> {
@@ -47,6 +49,7 @@ pub(crate) async fn settle(
     sink: &Sink,
     mut events: UnboundedReceiver<Event>,
 ) -> Result<(), Failure> {
+    let mut patience = limit.at_most(PATIENCE);
     loop {
         while let Ok(event) = events.try_recv() {
             if let Some(line) = line(owner, &event, None) {
@@ -56,23 +59,20 @@ pub(crate) async fn settle(
         if !waiting(owner).await? {
             return Ok(());
         }
-        match limit.at_most(PATIENCE).within(events.recv()).await {
-            Ok(Some(Event::Offline { .. }) | None) | Err(_) => return Ok(()),
-            Ok(Some(event)) => {
+        match patience.within(tokio::time::timeout(LOOK_AGAIN, events.recv())).await {
+            Ok(Ok(Some(Event::Offline { .. }) | None)) | Err(_) => return Ok(()),
+            Ok(Ok(Some(event))) => {
+                patience = limit.at_most(PATIENCE);
                 if let Some(line) = line(owner, &event, None) {
                     sink.line(line).await?;
                 }
             }
+            Ok(Err(_)) => {}
         }
     }
 }
 
 /// Whether the outbox holds something that need not wait for a person.
 async fn waiting(owner: &Owner) -> Result<bool, Failure> {
-    owner
-        .query(|engine, _| {
-            let blocked = |name| engine.contact(name).is_some_and(|contact| contact.identity_changed);
-            Ok(engine.outbox().iter().any(|entry| !blocked(&entry.to)))
-        })
-        .await
+    owner.query(|engine, _| Ok(engine.has_work_to_send())).await
 }

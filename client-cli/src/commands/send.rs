@@ -80,6 +80,7 @@ pub(crate) async fn send(
             reached = limit.reached() => break Err(reached),
         }
     };
+    let answered = logged_out || matches!(outcome, Ok(Err(_)));
     let failure = match outcome {
         Ok(Ok(receipt)) => {
             owner.claim(message_id);
@@ -95,6 +96,9 @@ pub(crate) async fn send(
     if kept(owner, message_id).await? {
         sink.line(lines::queued(&to, message_id)).await?;
         return Err(Failure { quiet: failure.exit != Exit::Identity, ..failure });
+    }
+    if answered {
+        return Err(failure);
     }
     // Accepted or refused in this very moment.
     match tokio::time::timeout(Duration::from_secs(1), sending.done()).await {

@@ -52,7 +52,8 @@ fn completions_name_every_command() {
 #[test]
 fn a_profile_without_an_account_says_how_to_make_one() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_str().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
     let ended = run(&["--json", "--data", data, "whoami"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(1), "no_account"));
     let value: Value = serde_json::from_str(ended.stderr.trim()).unwrap();
@@ -64,7 +65,7 @@ fn a_profile_without_an_account_says_how_to_make_one() {
 fn flags_come_from_the_environment_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
-    command.env("SEALPOST_DATA", folder.path()).env("SEALPOST_JSON", "1").env("SEALPOST_PROFILE", "../x").arg("whoami");
+    command.env("SEALPOST_DATA", folder.path().join("data")).env("SEALPOST_JSON", "1").env("SEALPOST_PROFILE", "../x").arg("whoami");
     let ended = finish(command);
     assert_eq!((ended.code, ended.error().as_str()), (Some(2), "profile_name"));
 }
@@ -72,7 +73,7 @@ fn flags_come_from_the_environment_too() {
 #[test]
 fn a_loose_data_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o750)).unwrap();
     let ended = run(&["--json", "--data", folder.path().to_str().unwrap(), "register", "alice"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(7), "loose_mode"));
 }
@@ -80,7 +81,8 @@ fn a_loose_data_folder_is_refused() {
 #[test]
 fn only_one_thing_is_read_from_standard_input() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_str().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
     let ended = run(&["--json", "--data", data, "--passphrase-file", "-", "send", "bob", "-"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(2), "standard_input"));
 }
@@ -88,7 +90,8 @@ fn only_one_thing_is_read_from_standard_input() {
 #[test]
 fn without_a_terminal_secrets_come_from_files() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_str().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
     let ended = run(&["--json", "--data", data, "register", "alice", "--server", "https://127.0.0.1:1"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(2), "password_needed"));
     let secret = folder.path().join("secret");

@@ -60,7 +60,7 @@ fn commands_whose_owner_is_killed_are_carried_out_once() {
         follower.kill();
         for mut command in commands {
             let status = until("the command ends", || command.child.try_wait().unwrap());
-            assert_eq!(status.code(), Some(0));
+            assert_eq!(status.code(), Some(0), "{}", command.errors());
         }
     }
     let mut texts = alice.receives();

@@ -1,7 +1,7 @@
 //! Real processes: the server in a folder of its own, and people at the command line.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -225,6 +225,13 @@ impl Running {
                 return value;
             }
         }
+    }
+
+    /// What an ended command said on stderr.
+    pub(crate) fn errors(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        text
     }
 
     pub(crate) fn kill(mut self) {

@@ -28,7 +28,7 @@ pub struct SendToken(pub [u8; 16]);
 #[derive(Debug)]
 pub struct Sending {
     taken: Option<oneshot::Receiver<MessageId>>,
-    answered: oneshot::Receiver<Result<Outcome, DriverError>>,
+    answered: Option<oneshot::Receiver<Result<Outcome, DriverError>>>,
 }
 
 impl Sending {
@@ -36,7 +36,7 @@ impl Sending {
         taken: oneshot::Receiver<MessageId>,
         answered: oneshot::Receiver<Result<Outcome, DriverError>>,
     ) -> Self {
-        Self { taken: Some(taken), answered }
+        Self { taken: Some(taken), answered: Some(answered) }
     }
 
     /// Waits until the message is in the outbox, on disk; then it will be sent, now or by a later run. `None` if it was
@@ -45,12 +45,14 @@ impl Sending {
         self.taken.take()?.await.ok()
     }
 
-    /// Waits for the server's answer; may be dropped and called again.
+    /// Waits for the server's answer. May be dropped and called again, until it has answered once.
     ///
     /// # Errors
-    /// [`DriverError`]
+    /// [`DriverError`]; [`DriverError::Stopped`] also when it has answered before.
     pub async fn done(&mut self) -> Result<MessageReceipt, DriverError> {
-        match (&mut self.answered).await {
+        let answer = self.answered.as_mut().ok_or(DriverError::Stopped)?.await;
+        self.answered = None;
+        match answer {
             Ok(Ok(Outcome::Sent(receipt))) => Ok(receipt),
             Ok(Ok(_)) => Err(DriverError::Command(CommandError::Internal)),
             Ok(Err(error)) => Err(error),
