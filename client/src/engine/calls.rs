@@ -61,6 +61,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         // Whoever asks may try anew at once, and hears anew what is missing.
         self.told_needs_login = false;
+        self.backoffs.clear();
+        self.stream_backoff.try_now();
         let begun = match command {
             Command::Register { username, password, invite } => self.register(context, username, password, invite)?,
             Command::Login { username, password, new_identity } => {

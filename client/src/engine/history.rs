@@ -82,6 +82,17 @@ impl Engine {
             .collect()
     }
 
+    /// Whether something is to be sent that needs no more than a connection: messages, requests to send again and their
+    /// answers, but nothing that waits for a person to accept an identity. A program that is about to disconnect waits for
+    /// this to end, so that a repair does not need another connection for each of its steps.
+    #[must_use]
+    pub fn has_work_to_send(&self) -> bool {
+        let blocked = |account| self.contacts.get(&account).is_some_and(|contact| contact.pending.is_some());
+        self.items.values().any(|item| {
+            !matches!(item.body, ItemBody::Empty) && !item.account.as_ref().is_some_and(|account| blocked(account.0))
+        })
+    }
+
     /// The profile at a glance.
     ///
     /// # Errors

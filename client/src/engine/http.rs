@@ -53,6 +53,11 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// Ends the wait, without forgetting the failures: somebody asks.
+    pub(super) fn try_now(&mut self) {
+        self.retry_at = UnixMillis(0);
+    }
+
     /// Counts a failure. Half of each wait is random, so that many clients do not come back at once.
     pub(super) fn fail(&mut self, context: &mut Context<'_>, at_least_ms: Option<u64>) {
         let wait = BACKOFF_FIRST_MS.checked_shl(self.failures.min(16)).unwrap_or(BACKOFF_MAX_MS).min(BACKOFF_MAX_MS);

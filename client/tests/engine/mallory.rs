@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use sealpost_api::encoding::{B64, EncodedDeviceList};
 use sealpost_client::engine::{Command, CommandError, GapKind, MessageFlag, NoticeBody, Outcome, Undecryptable};
+use sealpost_client::vault::Table;
 use sealpost_crypto::{DeviceAddress, PrekeyPublic};
 
 use crate::support::server::Row;
@@ -125,7 +126,10 @@ fn threat_11_a_replayed_initial_message_is_shown_once_and_makes_one_session() {
     world.sent(0, "bobby", "first");
     let address = world.address(1);
     let (_, item) = rows(&mut world, address)[0].clone();
+    let prekeys = |world: &mut World| world.query(1, |_, context| context.vault.count(Table::Prekey).unwrap());
+    assert_eq!(prekeys(&mut world), 101);
     world.online(1);
+    assert_eq!(prekeys(&mut world), 100, "the one-time prekey that was used is deleted");
     for index in 0..100 {
         put(&mut world, address, Row { number: 500 + index, ..item.clone() });
     }

@@ -218,3 +218,25 @@ fn a_corrupted_first_message_of_a_stranger_is_asked_for_when_a_later_one_tells_w
     shown.sort();
     assert_eq!(shown, ["1", "2"]);
 }
+
+#[test]
+fn a_message_that_a_rolled_back_vault_sends_a_second_time_is_shown_once() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.sent(0, "bobby", "1");
+    world.offline(0);
+    world.server_down = true;
+    world.begin(0, Command::Send { to: name("bobby"), text: "2".to_owned() });
+    world.pass(10_000);
+    let waiting = world.clients[0].vault.clone();
+    world.server_down = false;
+    world.online(0);
+    assert_eq!(world.shown(1), ["1", "2"]);
+    world.clients[0].vault = waiting;
+    world.kill(0);
+    world.online(0);
+    world.pass(60_000);
+    assert_eq!(world.count(0, |event| *event == Event::RolledBack), 1);
+    assert!(world.query(0, |engine, _| engine.outbox()).is_empty());
+    assert_eq!(world.shown(1), ["1", "2"]);
+    assert_eq!(world.warnings(1), []);
+}
