@@ -31,6 +31,18 @@ async fn a_second_socket_takes_over_and_what_the_first_acks_then_counts_for_noth
 }
 
 #[actix_web::test]
+async fn a_first_socket_that_says_nothing_is_closed_by_the_second_at_once() {
+    let world = World::start().await;
+    let bob = world.person("bob").await;
+    let mut first = world.online(&bob.devices[0]).await;
+    let begin = Instant::now();
+    let mut second = world.online(&bob.devices[0]).await;
+    assert_eq!(first.closed().await, Some(close::REPLACED));
+    assert!(begin.elapsed() < PROMPTLY);
+    second.is_quiet().await;
+}
+
+#[actix_web::test]
 async fn an_epoch_that_is_over_accepts_and_acks_nothing_even_when_no_hub_says_so() {
     let world = World::start().await;
     let (alice, bob) = (world.person("alice").await, world.person("bob").await);
