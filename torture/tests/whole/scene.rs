@@ -1,0 +1,65 @@
+//! A server and people, and what they do most.
+
+use std::path::PathBuf;
+
+use sealpost_torture::person::{Ended, KillAt, Person};
+use sealpost_torture::world::{Programs, Server};
+use serde_json::Value;
+
+pub(crate) struct Scene {
+    pub(crate) server: Server,
+    pub(crate) folder: tempfile::TempDir,
+    programs: Programs,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let programs = Programs::find(std::env::var_os("SEALPOST_TEST_PROGRAMS").map(Into::into)).unwrap();
+        let folder = tempfile::Builder::new().prefix("sealpost-whole-").tempdir().unwrap();
+        let server = Server::start(&programs, folder.path()).unwrap();
+        Self { server, folder, programs }
+    }
+
+    /// Somebody who has registered.
+    pub(crate) fn person(&self, name: &str) -> Person {
+        let person = Person::new(name, &self.programs, self.folder.path(), &self.server.url, &self.server.ca).unwrap();
+        assert_eq!(run(&person, &["register", name]).code, Some(0));
+        person
+    }
+
+    pub(crate) fn profile(&self, name: &str) -> PathBuf {
+        self.folder.path().join("clients").join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("server/sealpost.db")
+    }
+}
+
+pub(crate) fn run(person: &Person, arguments: &[&str]) -> Ended {
+    person.run(arguments, KillAt::Never).unwrap()
+}
+
+pub(crate) fn send(from: &Person, to: &Person, text: &str) {
+    let ended = run(from, &["send", &to.name, text]);
+    assert!(ended.code == Some(0) && ended.has("sent"), "{ended:?}");
+}
+
+/// Receives once; what was printed.
+pub(crate) fn receive(person: &Person) -> Vec<Value> {
+    let ended = run(person, &["receive"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.lines
+}
+
+pub(crate) fn texts(lines: &[Value]) -> Vec<&str> {
+    lines.iter().filter(|line| event(line) == "message").filter_map(|line| line.get("text")?.as_str()).collect()
+}
+
+pub(crate) fn event(line: &Value) -> &str {
+    line.get("event").and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn events(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(event).collect()
+}
