@@ -98,7 +98,7 @@ pub struct ServeArgs {
     /// Who may register [default: open on a loopback address with the built-in certificate, else invite].
     #[arg(long, env = "SEALPOST_SERVER_REGISTRATION", value_name = "POLICY")]
     pub registration: Option<Registration>,
-    /// A page that may open streams, exactly as browsers name it (https://host[:port]); repeat for several.
+    /// A page that may open streams, exactly as browsers name it (https://host or https://host:port); repeat for several.
     #[arg(
         long = "allowed-origin",
         env = "SEALPOST_SERVER_ALLOWED_ORIGINS",
