@@ -5,6 +5,7 @@
 
 use sealpost_api::accounts::AccountInfo as AccountBody;
 use sealpost_api::devices::DeviceLists;
+use sealpost_api::limits::DEVICE_LISTS_MAX;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceList, SafetyNumber};
@@ -347,8 +348,13 @@ impl Engine {
         if own {
             return self.see_own_lists(context, &lists, current_version);
         }
+        let mut advanced = false;
         for list in &lists {
-            self.see_list(context, list)?;
+            advanced |= self.see_list(context, list)? == ListOutcome::Newer;
+        }
+        if advanced && lists.len() >= DEVICE_LISTS_MAX {
+            // One answer does not hold them all.
+            self.wanted_lists.insert(account);
         }
         self.release_account(context, account)
     }
