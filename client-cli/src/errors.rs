@@ -138,13 +138,13 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         VaultError::OtherKeySource { .. } => {
             plain("vault_other_key").hint("Use --keyring where it was made with --keyring, else --passphrase-file FILE")
         }
-        VaultError::KeyringUnavailable { .. } => {
-            plain("keyring_unavailable").hint("Use a passphrase: --passphrase-file FILE; or start the desktop's key ring")
-        }
+        VaultError::KeyringUnavailable { .. } => plain("keyring_unavailable")
+            .hint("Use a passphrase: --passphrase-file FILE; or start the desktop's key ring"),
         VaultError::LooseMode { .. } => plain("loose_mode"),
         VaultError::Newer { .. } => plain("vault_newer"),
-        VaultError::Damaged { .. } => plain("vault_damaged")
-            .hint("Nothing was changed. Go on from a copy of the profile, or anew: login NAME --new-identity --profile OTHER"),
+        VaultError::Damaged { .. } => plain("vault_damaged").hint(
+            "Nothing was changed. Go on from a copy of the profile, or anew: login NAME --new-identity --profile OTHER",
+        ),
         VaultError::Storage { .. } => plain("vault_failed").hint("Look whether the disk is full, then try again."),
         _ => plain("vault_failed"),
     }

@@ -257,8 +257,12 @@ impl Front {
                 Place::Here(lock) => return self.perform_here(lock, &left, sink).await,
             }
             if owners_lost >= OWNERS_LOST_MAX {
-                return Err(Failure::new(Exit::Failed, "owner_lost", "the command that owns this profile ended again and again")
-                    .hint("What was to be sent may have been; look with: sealpost history NAME"));
+                return Err(Failure::new(
+                    Exit::Failed,
+                    "owner_lost",
+                    "the command that owns this profile ended again and again",
+                )
+                .hint("What was to be sent may have been; look with: sealpost history NAME"));
             }
         }
     }

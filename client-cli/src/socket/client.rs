@@ -25,7 +25,19 @@ pub(crate) enum Asked {
 pub(crate) async fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
     match UnixStream::connect(path).await {
         Ok(stream) => Ok(Some(stream)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        // Not there; or an owner that ended a moment ago, or has its hands full: whoever asks looks again.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::WouldBlock
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -65,7 +65,11 @@ fn a_profile_without_an_account_says_how_to_make_one() {
 fn flags_come_from_the_environment_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
-    command.env("SEALPOST_DATA", folder.path().join("data")).env("SEALPOST_JSON", "1").env("SEALPOST_PROFILE", "../x").arg("whoami");
+    command
+        .env("SEALPOST_DATA", folder.path().join("data"))
+        .env("SEALPOST_JSON", "1")
+        .env("SEALPOST_PROFILE", "../x")
+        .arg("whoami");
     let ended = finish(command);
     assert_eq!((ended.code, ended.error().as_str()), (Some(2), "profile_name"));
 }
@@ -97,7 +101,17 @@ fn without_a_terminal_secrets_come_from_files() {
     let secret = folder.path().join("secret");
     fs::write(&secret, "a password of some length").unwrap();
     let secret = secret.to_str().unwrap();
-    let ended = run(&["--json", "--data", data, "--password-file", secret, "register", "alice", "--server", "https://127.0.0.1:1"]);
+    let ended = run(&[
+        "--json",
+        "--data",
+        data,
+        "--password-file",
+        secret,
+        "register",
+        "alice",
+        "--server",
+        "https://127.0.0.1:1",
+    ]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(7), "passphrase_needed"));
 }
 
