@@ -1,10 +1,58 @@
 //! The port to a client's memory: an encrypted vault with transactions. No I/O here; the adapters do that.
 //!
 //! An engine is handed one [`VaultTransaction`] and leaves all that must survive in it; whoever runs the engine commits.
-//! With the feature `native`, [`Vault`] is the adapter over an encrypted SQLite file.
+//! So the step of a ratchet, the message that it opened and the outbox change together or not at all (DESIGN §11).
+//!
+//! With the feature `native`, `Vault` is the adapter over an encrypted SQLite file:
+//!
+//! ```
+//! # #[cfg(feature = "native")]
+//! # fn main() -> Result<(), sealpost_client::vault::VaultError> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("profile/vault.db");
+//! use sealpost_client::vault::{KdfParameters, Table, Vault, VaultError, VaultKeySource};
+//!
+//! let source = VaultKeySource::Passphrase("correct horse".to_owned().into());
+//! # let cheap = KdfParameters { memory_kib: 8, passes: 1, lanes: 1 };
+//! # let mut vault = Vault::create_with(&path, &source, cheap)?;
+//! # vault.transaction(|vault| vault.put(Table::Meta, b"greeting", b"hello"))?;
+//! # drop(vault);
+//! let mut vault = Vault::open(&path, &source)?; // or `Vault::create`
+//! let value = vault.transaction(|vault| vault.get(Table::Meta, b"greeting"))?;
+//! assert_eq!(value.as_deref().map(Vec::as_slice), Some(&b"hello"[..]));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "native"))]
+//! # fn main() {}
+//! ```
+//!
+//! # The API of the SQLite vault
+//!
+//! ```text
+//! enum VaultKeySource { Passphrase(Zeroizing<String>), Keyring { label: String } }
+//! struct KdfParameters { memory_kib: u32, passes: u32, lanes: u32 }     default 65,536 · 3 · 1; stored in the file
+//! Vault::create(&Path, &VaultKeySource) -> Result<Vault, VaultError>
+//! Vault::create_with(&Path, &VaultKeySource, KdfParameters) -> Result<Vault, VaultError>
+//! Vault::open(&Path, &VaultKeySource) -> Result<Vault, VaultError>
+//! vault.transaction(|&mut dyn VaultTransaction| -> Result<T, E>) -> Result<T, E>    where E: From<VaultError>
+//! vault.change_passphrase(&str) -> Result<(), VaultError>
+//! vault.generation() -> u64
+//! vault.rolled_back() -> bool                    the key ring has seen a newer one; until settle_rollback()
+//! vault.settle_rollback() -> Result<(), VaultError>
+//! ```
+//!
+//! # What is not hidden, and not prevented
+//!
+//! Who has the file sees how many rows each table and list has, how long each is, and in which order lists grew. Who may
+//! write to it can remove rows, put back an older value of the same row, or restore the whole file: each value is bound to
+//! its place, not to its time. The whole file is noticed with a key ring, and by the server's count of messages (DESIGN §6).
+//! What was deleted is overwritten in the file when its journal is written back, at the latest when the vault is closed; what
+//! a drive keeps of old blocks is beyond reach, but sealed.
 
 #[cfg(feature = "native")]
 mod files;
+#[cfg(feature = "native")]
+mod header;
 #[cfg(feature = "native")]
 mod key;
 #[cfg(feature = "native")]
@@ -13,6 +61,9 @@ mod keyring;
 mod sealing;
 #[cfg(feature = "native")]
 mod sqlite;
+#[cfg(test)]
+#[cfg(feature = "native")]
+mod tests;
 #[cfg(feature = "native")]
 mod transaction;
 

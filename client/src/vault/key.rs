@@ -8,7 +8,7 @@ use std::fmt;
 
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
@@ -80,6 +80,12 @@ pub(super) fn generate() -> Zeroizing<[u8; 32]> {
 }
 
 impl Wrapped {
+    /// What a file holds whose key is in the key ring.
+    pub(super) const fn nothing() -> Self {
+        let parameters = KdfParameters { memory_kib: 0, passes: 0, lanes: 0 };
+        Self { parameters, salt: [0; SALT_LEN], sealed: Vec::new() }
+    }
+
     /// Wraps a key under a passphrase.
     pub(super) fn wrap(key: &[u8; 32], passphrase: &str, parameters: KdfParameters) -> Result<Self, VaultError> {
         let (mut salt, mut nonce) = ([0_u8; SALT_LEN], [0_u8; NONCE_LEN]);
@@ -129,8 +135,13 @@ fn cipher(passphrase: &str, salt: &[u8; SALT_LEN], parameters: KdfParameters) ->
     }
     let parameters = Params::new(memory_kib, passes, lanes, Some(32)).map_err(|_| damaged())?;
     let mut key = Zeroizing::new([0_u8; 32]);
+    let starved = || VaultError::Storage { reason: "not enough memory to derive the key".to_owned() };
+    // Asked for in a way that can be refused: the usual one would end the process.
+    let mut memory = Zeroizing::new(Vec::new());
+    memory.try_reserve_exact(parameters.block_count()).map_err(|_| starved())?;
+    memory.resize(parameters.block_count(), Block::default());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
-        .hash_password_into(passphrase.as_bytes(), salt, key.as_mut_slice())
-        .map_err(|_| VaultError::Storage { reason: "not enough memory to derive the key".to_owned() })?;
+        .hash_password_into_with_memory(passphrase.as_bytes(), salt, key.as_mut_slice(), memory.as_mut_slice())
+        .map_err(|_| damaged())?;
     Ok(Aes256Gcm::new((&*key).into()))
 }

@@ -4,7 +4,9 @@
 //! vault key (32, random) ── HKDF-SHA-256 ─┬─ "Sealpost Vault Values v1\0" → AES-256-GCM key
 //!                                         └─ "Sealpost Vault Lookup v1\0" → HMAC-SHA-256 key
 //! sealed value = nonce (12, random) ‖ ciphertext ‖ tag (16)
-//! associated data = format (1) ‖ kind (1: map or list) ‖ table (1) ‖ blinded key (32) or position (u64 be)
+//! associated data = format (1) ‖ 0x01 ‖ table (1) ‖ blinded key (32)    of a map's row
+//!                 | format (1) ‖ 0x02 ‖ list (1) ‖ position (u64 be)    of a list's row
+//!                 | format (1) ‖ 0x03                                   of the vault's own state
 //! ```
 //!
 //! The associated data ties a value to its row, so that rows cannot be swapped unseen. Nonces are random 96 bits: safe for
@@ -37,6 +39,8 @@ pub(super) enum Place<'a> {
     Entry(Table, &'a Blinded),
     /// A list's row.
     Position(Log, u64),
+    /// The vault's own state, in the header.
+    State,
 }
 
 impl Place<'_> {
@@ -44,6 +48,7 @@ impl Place<'_> {
         match self {
             Self::Entry(table, key) => [&[FORMAT, 1, table as u8], key.as_slice()].concat(),
             Self::Position(log, position) => [&[FORMAT, 2, log as u8], position.to_be_bytes().as_slice()].concat(),
+            Self::State => vec![FORMAT, 3],
         }
     }
 }

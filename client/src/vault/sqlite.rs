@@ -1,142 +1,143 @@
 //! The vault in an SQLite file: every value sealed, every look-up key blinded.
-//!
-//! What who has the file still sees: how many rows each table has, how long they are, and the order of list positions.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use rand_core::Rng as _;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
-use super::key::{self, KdfParameters, SALT_LEN, VaultKeySource, Wrapped};
+use super::header::{self, Header, KeptIn, State, VaultId};
+use super::key::{self, KdfParameters, VaultKeySource, Wrapped};
+use super::keyring::{Entry, Keyring, SecretServiceKeyring};
 use super::sealing::Sealer;
 use super::transaction::SqliteTransaction;
-use super::{VaultError, VaultTransaction, files, keyring};
+use super::{VaultError, VaultTransaction, files};
 
-/// `PRAGMA application_id`: "Sea\u{1}".
-const APPLICATION_ID: i64 = 0x5365_6101;
-/// `PRAGMA user_version`: the schema's version.
-const FORMAT: i64 = 1;
-/// How long a second process waits for the first one's transaction; the profile's lock keeps them apart anyway.
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a second process waits for the first one to close the vault; the profile's lock keeps them apart anyway.
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+/// Every statement of a transaction stays prepared: there are about a dozen.
+const PREPARED_MAX: usize = 32;
 
-const SCHEMA: &str = "
-CREATE TABLE header (
-    id          INTEGER PRIMARY KEY CHECK (id = 1),
-    generation  INTEGER NOT NULL,
-    key_source  INTEGER NOT NULL,      -- 1: wrapped under a passphrase, 2: in the key ring
-    memory_kib  INTEGER NOT NULL,
-    passes      INTEGER NOT NULL,
-    lanes       INTEGER NOT NULL,
-    salt        BLOB NOT NULL,
-    wrapped_key BLOB NOT NULL
-) STRICT;
-CREATE TABLE entry (
-    tab   INTEGER NOT NULL,
-    key   BLOB NOT NULL,               -- HMAC of the look-up key
-    value BLOB NOT NULL,               -- sealed
-    PRIMARY KEY (tab, key)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE list (
-    log      INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    value    BLOB NOT NULL,            -- sealed
-    PRIMARY KEY (log, position)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE list_head (
-    log  INTEGER PRIMARY KEY,
-    next INTEGER NOT NULL              -- never given again
-) STRICT;
-";
-
-/// An open vault. One process has it; whoever opens it holds the profile's lock.
+/// An open vault. It is locked against every other process until it is dropped: two engines over one vault would use the
+/// same ratchet keys twice.
 pub struct Vault {
     connection: Connection,
     sealer: Sealer,
-    key: Zeroizing<[u8; 32]>,
-    generation: u64,
-    rolled_back: bool,
+    pub(super) key: Zeroizing<[u8; 32]>,
+    state: State,
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Vault(generation {})", self.generation)
+        let Self { connection: _, sealer: _, key: _, state: State { generation, rolled_back } } = self;
+        write!(formatter, "Vault(generation {generation}, rolled back: {rolled_back})")
     }
 }
 
 impl Vault {
-    /// Makes a new vault at `path`, and opens it. A crash on the way leaves nothing at `path`.
+    /// Makes a new vault at `path`, and opens it; its folder is made when absent. A crash on the way leaves nothing at
+    /// `path`.
     ///
     /// # Errors
-    /// [`VaultError::Exists`] and others.
+    /// [`VaultError::Exists`] when there is something at `path`, [`VaultError::Damaged`] when only the journal of a lost
+    /// vault is, [`VaultError::LooseMode`] of an existing folder, [`VaultError::KeyringUnavailable`],
+    /// [`VaultError::Storage`].
     pub fn create(path: &Path, source: &VaultKeySource) -> Result<Self, VaultError> {
         Self::create_with(path, source, KdfParameters::default())
     }
 
-    /// As [`create`](Self::create), with another cost of trying a passphrase.
+    /// As [`create`](Self::create), with another cost of trying a passphrase. The cost is stored in the file.
     ///
     /// # Errors
-    /// [`VaultError`]
+    /// As [`create`](Self::create), and [`VaultError::Damaged`] for a cost that would not be accepted from a file.
     pub fn create_with(path: &Path, source: &VaultKeySource, cost: KdfParameters) -> Result<Self, VaultError> {
-        files::private_folder(path)?;
-        if path.exists() {
-            return Err(VaultError::Exists);
-        }
-        let beginning = path.with_extension("new");
-        if beginning.exists() {
-            fs::remove_file(&beginning).map_err(|error| files::storage(&error))?;
-        }
-        files::new_private_file(&beginning)?;
-        write_new(&beginning, source, cost)?;
-        fs::rename(&beginning, path).map_err(|error| files::storage(&error))?;
-        files::sync_folder(path)?;
-        Self::open(path, source)
+        Self::create_in(&SecretServiceKeyring, path, source, cost)
     }
 
     /// Opens the vault at `path`. A file that is refused is not changed.
     ///
     /// # Errors
-    /// [`VaultError::Locked`] with a wrong passphrase, [`VaultError::Damaged`], [`VaultError::Newer`],
-    /// [`VaultError::LooseMode`] and others.
+    /// [`VaultError::Locked`] with a wrong passphrase, [`VaultError::OtherKeySource`], [`VaultError::KeyringUnavailable`],
+    /// [`VaultError::Damaged`] of a shortened, foreign or changed file, [`VaultError::Newer`], [`VaultError::LooseMode`],
+    /// [`VaultError::InUse`] when another process still has it after two seconds, [`VaultError::Storage`].
     pub fn open(path: &Path, source: &VaultKeySource) -> Result<Self, VaultError> {
+        Self::open_in(&SecretServiceKeyring, path, source)
+    }
+
+    pub(super) fn create_in(
+        keyring: &dyn Keyring,
+        path: &Path,
+        source: &VaultKeySource,
+        cost: KdfParameters,
+    ) -> Result<Self, VaultError> {
+        files::private_folder(path)?;
+        files::refuse_remains(path)?;
+        let beginning = path.with_extension("new");
+        files::remove_with_journals(&beginning)?;
+        files::new_private_file(&beginning)?;
+        write_new(keyring, &beginning, source, cost)?;
+        fs::rename(&beginning, path).map_err(|error| files::storage(&error))?;
+        files::sync_folder(path)?;
+        Self::open_in(keyring, path, source)
+    }
+
+    pub(super) fn open_in(keyring: &dyn Keyring, path: &Path, source: &VaultKeySource) -> Result<Self, VaultError> {
         files::refuse_loose_file(path)?;
+        header::check_file(path)?;
         let mut connection = connect(path)?;
-        check_format(&connection)?;
+        header::check_schema(&connection)?;
         let header = Header::read(&connection)?;
-        let (key, seen_generation) = header.key(source)?;
+        let (key, seen_generation) = vault_key(keyring, &header, source)?;
         let sealer = Sealer::new(&key)?;
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
-            .map_err(|error| database(&error))?;
-        let rolled_back = header.generation < seen_generation;
-        let generation = header.generation.max(seen_generation).saturating_add(1);
+        let state = header.state(&sealer)?;
+        // From here on it is known to be ours, and may be written.
+        settle_journal(&connection)?;
+        let state = State {
+            generation: state.generation.max(seen_generation).saturating_add(1),
+            rolled_back: state.rolled_back || state.generation < seen_generation,
+        };
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| database(&error))?;
-        transaction
-            .execute("UPDATE header SET generation = ?1", [generation.cast_signed()])
-            .map_err(|error| database(&error))?;
+        state.write(&transaction, &sealer)?;
         transaction.commit().map_err(|error| database(&error))?;
+        // After the commit: a key ring that is ahead of the file would mean a roll-back that never happened.
         if let VaultKeySource::Keyring { label } = source {
-            keyring::save(label, &key, generation)?;
+            keyring.save(label, &header.vault_id, &Entry { key: key.clone(), generation: state.generation })?;
         }
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, sealer, key, generation, rolled_back })
+        connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
+        Ok(Self { connection, sealer, key, state })
     }
 
     /// How often it was opened.
     #[must_use]
     pub const fn generation(&self) -> u64 {
-        self.generation
+        self.state.generation
     }
 
-    /// Whether the key ring has seen a newer generation of this vault: this file is an older copy.
+    /// Whether the key ring has seen a newer generation of this vault: this file was restored from an older copy, and its
+    /// ratchets must not send (DESIGN §6). It stays true over openings until [`settle_rollback`](Self::settle_rollback).
+    /// Always false for a vault that was under a passphrase all along.
     #[must_use]
     pub const fn rolled_back(&self) -> bool {
-        self.rolled_back
+        self.state.rolled_back
     }
 
-    /// Runs `body` in a transaction; committed and synced when it returns without an error, else all is as before.
+    /// Forgets the roll-back, once everything that follows from it is stored.
+    ///
+    /// # Errors
+    /// [`VaultError::Storage`]
+    pub fn settle_rollback(&mut self) -> Result<(), VaultError> {
+        let state = State { rolled_back: false, ..self.state };
+        state.write(&self.connection, &self.sealer)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Runs `body` in a transaction: committed and synced to the disk when this returns without an error, else all is as
+    /// before.
     ///
     /// # Errors
     /// What `body` returns, or a [`VaultError`] of the transaction itself.
@@ -153,10 +154,11 @@ impl Vault {
         Ok(result)
     }
 
-    /// Wraps the vault key under another passphrase, also if it was in the key ring until now.
+    /// Wraps the vault key under another passphrase, at the default cost; also if it was in the key ring until now, which
+    /// then is asked no more. What the file had before is overwritten.
     ///
     /// # Errors
-    /// [`VaultError`]
+    /// [`VaultError::Storage`]; the old passphrase is still good then.
     pub fn change_passphrase(&mut self, passphrase: &str) -> Result<(), VaultError> {
         let wrapped = Wrapped::wrap(&self.key, passphrase, KdfParameters::default())?;
         let cost = wrapped.parameters;
@@ -165,110 +167,90 @@ impl Vault {
                 "UPDATE header SET key_source = 1, memory_kib = ?1, passes = ?2, lanes = ?3, salt = ?4, wrapped_key = ?5",
                 params![cost.memory_kib, cost.passes, cost.lanes, wrapped.salt, wrapped.sealed],
             )
-            .map(|_| ())
-            .map_err(|error| database(&error))
+            .map_err(|error| database(&error))?;
+        // The old wrapping must not wait in the journal or the file for who learns the old passphrase.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| database(&error))
     }
 }
 
-fn write_new(path: &Path, source: &VaultKeySource, cost: KdfParameters) -> Result<(), VaultError> {
+/// Writes a whole vault into an empty file, and closes it.
+fn write_new(
+    keyring: &dyn Keyring,
+    path: &Path,
+    source: &VaultKeySource,
+    cost: KdfParameters,
+) -> Result<(), VaultError> {
     let key = key::generate();
-    let (key_source, wrapped) = match source {
-        VaultKeySource::Passphrase(passphrase) => (1, Wrapped::wrap(&key, passphrase, cost)?),
+    let mut vault_id = VaultId::default();
+    rand::rng().fill_bytes(&mut vault_id);
+    let wrapped = match source {
+        VaultKeySource::Passphrase(passphrase) => Some(Wrapped::wrap(&key, passphrase, cost)?),
         VaultKeySource::Keyring { label } => {
-            keyring::save(label, &key, 0)?;
-            (2, Wrapped { parameters: cost, salt: [0; SALT_LEN], sealed: Vec::new() })
+            keyring.save(label, &vault_id, &Entry { key: key.clone(), generation: 0 })?;
+            None
         }
     };
-    let connection = connect(path)?;
-    let cost = wrapped.parameters;
-    connection
-        .execute_batch(&format!(
-            "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID}; \
-             BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT};"
-        ))
-        .and_then(|()| {
-            connection.execute(
-                "INSERT INTO header VALUES (1, 0, ?1, ?2, ?3, ?4, ?5, ?6)",
-                params![key_source, cost.memory_kib, cost.passes, cost.lanes, wrapped.salt, wrapped.sealed],
-            )
-        })
-        .and_then(|_| connection.execute_batch("COMMIT"))
-        .map_err(|error| database(&error))?;
+    let mut connection = connect(path)?;
+    Header::new(vault_id, wrapped, &Sealer::new(&key)?)?.write_new(&mut connection)?;
+    settle_journal(&connection)?;
     connection.close().map_err(|(_, error)| database(&error))
 }
 
-fn connect(path: &Path) -> Result<Connection, VaultError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| database(&error))?;
-    connection.busy_timeout(BUSY_PATIENCE).map_err(|error| database(&error))?;
-    Ok(connection)
-}
-
-fn check_format(connection: &Connection) -> Result<(), VaultError> {
-    let pragma = |name: &str| {
-        connection
-            .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
-            .map_err(|error| database(&error))
-    };
-    if pragma("application_id")? != APPLICATION_ID {
-        return Err(VaultError::Damaged { what: "file header" });
-    }
-    match pragma("user_version")? {
-        FORMAT => Ok(()),
-        format if format > FORMAT => Err(VaultError::Newer { format }),
-        _ => Err(VaultError::Damaged { what: "format" }),
-    }
-}
-
-struct Header {
-    generation: u64,
-    in_keyring: bool,
-    wrapped: Wrapped,
-}
-
-impl Header {
-    fn read(connection: &Connection) -> Result<Self, VaultError> {
-        let damaged = || VaultError::Damaged { what: "header" };
-        let row = connection
-            .query_row(
-                "SELECT generation, key_source, memory_kib, passes, lanes, salt, wrapped_key FROM header WHERE id = 1",
-                [],
-                |row| {
-                    let parameters = KdfParameters { memory_kib: row.get(2)?, passes: row.get(3)?, lanes: row.get(4)? };
-                    Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, parameters, row.get(5)?, row.get(6)?))
-                },
-            )
-            .optional()
-            .map_err(|error| database(&error))?;
-        let (generation, key_source, parameters, salt, sealed) = row.ok_or_else(damaged)?;
-        let in_keyring = match key_source {
-            1 => false,
-            2 => true,
-            _ => return Err(damaged()),
-        };
-        Ok(Self { generation: generation.cast_unsigned(), in_keyring, wrapped: Wrapped { parameters, salt, sealed } })
-    }
-
-    /// The vault key, and the generation that the key ring has seen (0 without one).
-    fn key(&self, source: &VaultKeySource) -> Result<(Zeroizing<[u8; 32]>, u64), VaultError> {
-        match (source, self.in_keyring) {
-            (VaultKeySource::Passphrase(passphrase), false) => Ok((self.wrapped.unwrap(passphrase)?, 0)),
-            (VaultKeySource::Keyring { label }, true) => {
-                let entry = keyring::load(label)?;
-                Ok((entry.key, entry.generation))
-            }
-            (VaultKeySource::Passphrase(_), true) => {
-                Err(VaultError::OtherKeySource { kept: "in the key ring (--keyring)" })
-            }
-            (VaultKeySource::Keyring { .. }, false) => Err(VaultError::OtherKeySource { kept: "under a passphrase" }),
+/// The vault key, and the generation that the key ring has seen (0 without one).
+fn vault_key(
+    keyring: &dyn Keyring,
+    header: &Header,
+    source: &VaultKeySource,
+) -> Result<(Zeroizing<[u8; 32]>, u64), VaultError> {
+    match (source, header.kept_in) {
+        (VaultKeySource::Passphrase(passphrase), KeptIn::File) => Ok((header.wrapped.unwrap(passphrase)?, 0)),
+        (VaultKeySource::Keyring { label }, KeptIn::Keyring) => {
+            let entry = keyring.load(label, &header.vault_id)?;
+            Ok((entry.key, entry.generation))
+        }
+        (VaultKeySource::Passphrase(_), KeptIn::Keyring) => {
+            Err(VaultError::OtherKeySource { kept: "in the key ring (--keyring)" })
+        }
+        (VaultKeySource::Keyring { .. }, KeptIn::File) => {
+            Err(VaultError::OtherKeySource { kept: "under a passphrase" })
         }
     }
+}
+
+/// Opens the file as one that is not trusted, and so that closing it again changes nothing in it.
+fn connect(path: &Path) -> Result<Connection, VaultError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_PATIENCE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA cell_size_check = ON;")?;
+        Ok(connection)
+    };
+    open().map_err(|error| database(&error))
+}
+
+/// How the file is written from now on: synced with every commit, and without what was deleted.
+fn settle_journal(connection: &Connection) -> Result<(), VaultError> {
+    let settle = || {
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;",
+        )?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(|_| ())
+    };
+    settle().map_err(|error| database(&error))
 }
 
 /// What a database error means. Its text names tables and files, never values.
 pub(super) fn database(error: &rusqlite::Error) -> VaultError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => VaultError::Damaged { what: "file" },
+        // Every statement keeps to the constraints, unless the rows that it counts on were changed from outside.
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => VaultError::Damaged { what: "table" },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => VaultError::InUse,
         Some(_) => VaultError::Storage { reason: error.to_string() },
         None => match error {

@@ -20,6 +20,15 @@ impl<'a> SqliteTransaction<'a> {
         Self { database, sealer }
     }
 
+    /// The database, while the transaction is open. A full disk makes SQLite roll back by itself; what a body that overlooks
+    /// this wrote afterwards would be committed at once, on its own.
+    fn begun(&self) -> Result<&'a Transaction<'a>, VaultError> {
+        if self.database.is_autocommit() {
+            return Err(VaultError::Storage { reason: "the transaction was rolled back".to_owned() });
+        }
+        Ok(self.database)
+    }
+
     fn open_entry(&self, table: Table, blinded: &Blinded, sealed: &[u8]) -> Result<(Value, Value), VaultError> {
         let what = table_name(table);
         let opened = self.sealer.open(Place::Entry(table, blinded), sealed, what)?;
@@ -31,7 +40,7 @@ impl<'a> SqliteTransaction<'a> {
     }
 
     fn list(&self, sql: &str, log: Log, bound: u64, limit: usize) -> Result<Vec<(u64, Value)>, VaultError> {
-        let mut statement = self.database.prepare_cached(sql).map_err(|error| database(&error))?;
+        let mut statement = self.begun()?.prepare_cached(sql).map_err(|error| database(&error))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         // Positions are counted up from 0, so that one beyond i64 bounds nothing.
         let bound = i64::try_from(bound).unwrap_or(i64::MAX);
@@ -50,7 +59,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
     fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Value>, VaultError> {
         let blinded = self.sealer.blind(table, key);
         let sealed: Option<Vec<u8>> = self
-            .database
+            .begun()?
             .prepare_cached("SELECT value FROM entry WHERE tab = ?1 AND key = ?2")
             .and_then(|mut statement| statement.query_row(params![table as u8, blinded], |row| row.get(0)).optional())
             .map_err(|error| database(&error))?;
@@ -61,7 +70,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
         let blinded = self.sealer.blind(table, key);
         let length = u32::try_from(key.len()).map_err(|_| VaultError::Damaged { what: "key" })?;
         let sealed = self.sealer.seal(Place::Entry(table, &blinded), &[&length.to_be_bytes(), key, value])?;
-        self.database
+        self.begun()?
             .prepare_cached("INSERT OR REPLACE INTO entry (tab, key, value) VALUES (?1, ?2, ?3)")
             .and_then(|mut statement| statement.execute(params![table as u8, blinded, sealed]))
             .map(|_| ())
@@ -70,7 +79,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
 
     fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool, VaultError> {
         let blinded = self.sealer.blind(table, key);
-        self.database
+        self.begun()?
             .prepare_cached("DELETE FROM entry WHERE tab = ?1 AND key = ?2")
             .and_then(|mut statement| statement.execute(params![table as u8, blinded]))
             .map(|deleted| deleted > 0)
@@ -79,7 +88,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
 
     fn entries(&mut self, table: Table) -> Result<Vec<(Value, Value)>, VaultError> {
         let mut statement = self
-            .database
+            .begun()?
             .prepare_cached("SELECT key, value FROM entry WHERE tab = ?1")
             .map_err(|error| database(&error))?;
         let rows = statement
@@ -97,7 +106,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
     }
 
     fn count(&mut self, table: Table) -> Result<u64, VaultError> {
-        self.database
+        self.begun()?
             .prepare_cached("SELECT count(*) FROM entry WHERE tab = ?1")
             .and_then(|mut statement| statement.query_row([table as u8], |row| row.get::<_, i64>(0)))
             .map(i64::cast_unsigned)
@@ -106,7 +115,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
 
     fn append(&mut self, log: Log, value: &[u8]) -> Result<u64, VaultError> {
         let next: i64 = self
-            .database
+            .begun()?
             .prepare_cached(
                 "INSERT INTO list_head (log, next) VALUES (?1, 1) \
                  ON CONFLICT (log) DO UPDATE SET next = next + 1 RETURNING next - 1",
@@ -115,7 +124,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
             .map_err(|error| database(&error))?;
         let position = next.cast_unsigned();
         let sealed = self.sealer.seal(Place::Position(log, position), &[value])?;
-        self.database
+        self.begun()?
             .prepare_cached("INSERT INTO list (log, position, value) VALUES (?1, ?2, ?3)")
             .and_then(|mut statement| statement.execute(params![log as u8, next, sealed]))
             .map_err(|error| database(&error))?;
@@ -125,7 +134,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
     fn replace(&mut self, log: Log, position: u64, value: &[u8]) -> Result<(), VaultError> {
         let sealed = self.sealer.seal(Place::Position(log, position), &[value])?;
         let replaced = self
-            .database
+            .begun()?
             .prepare_cached("UPDATE list SET value = ?3 WHERE log = ?1 AND position = ?2")
             .and_then(|mut statement| statement.execute(params![log as u8, position.cast_signed(), sealed]))
             .map_err(|error| database(&error))?;
@@ -133,7 +142,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
     }
 
     fn remove(&mut self, log: Log, position: u64) -> Result<bool, VaultError> {
-        self.database
+        self.begun()?
             .prepare_cached("DELETE FROM list WHERE log = ?1 AND position = ?2")
             .and_then(|mut statement| statement.execute(params![log as u8, position.cast_signed()]))
             .map(|removed| removed > 0)
@@ -151,7 +160,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
     }
 
     fn last(&mut self, log: Log) -> Result<Option<u64>, VaultError> {
-        self.database
+        self.begun()?
             .prepare_cached("SELECT max(position) FROM list WHERE log = ?1")
             .and_then(|mut statement| statement.query_row([log as u8], |row| row.get::<_, Option<i64>>(0)))
             .map(|position| position.map(i64::cast_unsigned))
