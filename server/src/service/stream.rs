@@ -14,8 +14,10 @@ use super::hub::CloseReason;
 
 pub mod delivery;
 mod driver;
+mod live;
 mod open;
 pub mod sends;
+mod timers;
 
 /// The times that a stream keeps, and the name that `Welcome` gives.
 #[derive(Clone, Debug, PartialEq, Eq)]

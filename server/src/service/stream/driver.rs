@@ -3,24 +3,24 @@
 //! Accepts are handed to the store in the order of their frames and taken back in that order too, so that what one device
 //! sends another is offered live in order. Nothing waits for one accept before the next frame is read.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
-use sealpost_api::frames::{ClientFrame, Copy, Deliver, Expired, FrameError, Missed, Send as SendFrame, ServerFrame};
+use sealpost_api::frames::{ClientFrame, FrameError, Send as SendFrame, ServerFrame};
 use sealpost_api::ids::{ConnectionEpoch, MessageNumber, RowId};
 use sealpost_api::limits::{ACK_MAX_IDS, IN_FLIGHT_MAX};
 use sealpost_api::problem::ProblemCode;
-use sealpost_crypto::{DeviceAddress, UnixMillis};
-use tokio::time::{Instant, Sleep};
+use sealpost_crypto::DeviceAddress;
+use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Delivery};
+use super::live::{Accepted, delivery_frame, offer_live};
 use super::open::error;
+use super::timers::Timers;
 use super::{Gone, Incoming, Reader, Writer, sends};
-use crate::relay::Hint;
 use crate::service::hub::{CloseReason, Letters, Registration};
 use crate::service::limiter::{LimitKey, LimitName};
 use crate::service::{Caller, Core, ServiceError, Services};
@@ -49,14 +49,6 @@ pub(super) struct Opened {
     pub(super) registration: Registration,
 }
 
-/// The store's answer to one send.
-struct Accepted {
-    number: MessageNumber,
-    now: UnixMillis,
-    copies: Vec<Copy>,
-    result: Result<AcceptOutcome, StoreError>,
-}
-
 /// The outcome of any other call.
 enum Work {
     Read(Result<Vec<QueueItem>, StoreError>),
@@ -78,27 +70,6 @@ enum Event {
 /// Whether the stream goes on; the error is why it does not.
 type Flow = Result<(), CloseReason>;
 
-/// When the next thing is due.
-struct Timers {
-    ping_at: Instant,
-    seen_at: Instant,
-    expires_at: Instant,
-    /// Set while acknowledgements wait.
-    acks_at: Option<Instant>,
-    /// Set after a failed call.
-    retry_at: Option<Instant>,
-    /// Set while the peer takes nothing.
-    stalled_at: Option<Instant>,
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl Timers {
-    fn next(&self) -> Instant {
-        let always = self.ping_at.min(self.seen_at).min(self.expires_at);
-        [self.acks_at, self.retry_at, self.stalled_at].into_iter().flatten().fold(always, Instant::min)
-    }
-}
-
 pub(super) struct Driver<'a, R, W> {
     services: Services,
     opened: Opened,
@@ -116,17 +87,8 @@ pub(super) struct Driver<'a, R, W> {
 
 impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
     pub(super) fn new(services: Services, opened: Opened, reader: &'a mut R, writer: &'a mut W) -> Self {
-        let now = Instant::now();
-        let settings = &services.core().settings.stream;
-        let timers = Timers {
-            ping_at: now + settings.ping_interval,
-            seen_at: now + settings.seen_interval,
-            expires_at: now + life_left(services.core(), &opened.caller),
-            acks_at: None,
-            retry_at: None,
-            stalled_at: None,
-            sleep: Box::pin(tokio::time::sleep(settings.ping_interval)),
-        };
+        let life = life_left(services.core(), &opened.caller);
+        let timers = Timers::new(&services.core().settings.stream, life);
         Self {
             services,
             opened,
@@ -517,34 +479,6 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
                 }
             }
         });
-    }
-}
-
-/// Offers what was accepted to the recipients' sockets: here from memory, elsewhere by a hint.
-fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) {
-    let Ok(AcceptOutcome::Accepted { rows, .. }) = &accepted.result else { return };
-    for (address, id) in rows {
-        let Some(copy) = accepted.copies.iter().find(|copy| copy.device == address.device) else { continue };
-        let item = QueueItem::Message {
-            id: *id,
-            from,
-            number: accepted.number,
-            accepted_at: accepted.now,
-            ciphertext: copy.ciphertext.clone(),
-        };
-        if !core.hub.offer(address, item) {
-            core.relay.publish(Hint::Wake(*address));
-        }
-    }
-}
-
-fn delivery_frame(item: QueueItem) -> ServerFrame {
-    match item {
-        QueueItem::Message { id, from, number, accepted_at, ciphertext } => {
-            ServerFrame::Deliver(Deliver { id, from, number, accepted_at: accepted_at.0, ciphertext })
-        }
-        QueueItem::Expired { id, to, numbers, reason } => ServerFrame::Expired(Expired { id, to, numbers, reason }),
-        QueueItem::Missed { id, from, count, reason } => ServerFrame::Missed(Missed { id, from, count, reason }),
     }
 }
 

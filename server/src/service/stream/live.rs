@@ -1,0 +1,45 @@
+//! Rows on their way: from an accepted send to the recipients' sockets, and from a row to its frame.
+
+use sealpost_api::frames::{Copy, Deliver, Expired, Missed, ServerFrame};
+use sealpost_api::ids::MessageNumber;
+use sealpost_crypto::{DeviceAddress, UnixMillis};
+
+use crate::relay::Hint;
+use crate::service::Core;
+use crate::store::{AcceptOutcome, QueueItem, StoreError};
+
+/// The store's answer to one send.
+pub(super) struct Accepted {
+    pub(super) number: MessageNumber,
+    pub(super) now: UnixMillis,
+    pub(super) copies: Vec<Copy>,
+    pub(super) result: Result<AcceptOutcome, StoreError>,
+}
+
+/// Offers what was accepted to the recipients' sockets: here from memory, elsewhere by a hint.
+pub(super) fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) {
+    let Ok(AcceptOutcome::Accepted { rows, .. }) = &accepted.result else { return };
+    for (address, id) in rows {
+        let Some(copy) = accepted.copies.iter().find(|copy| copy.device == address.device) else { continue };
+        let item = QueueItem::Message {
+            id: *id,
+            from,
+            number: accepted.number,
+            accepted_at: accepted.now,
+            ciphertext: copy.ciphertext.clone(),
+        };
+        if !core.hub.offer(address, item) {
+            core.relay.publish(Hint::Wake(*address));
+        }
+    }
+}
+
+pub(super) fn delivery_frame(item: QueueItem) -> ServerFrame {
+    match item {
+        QueueItem::Message { id, from, number, accepted_at, ciphertext } => {
+            ServerFrame::Deliver(Deliver { id, from, number, accepted_at: accepted_at.0, ciphertext })
+        }
+        QueueItem::Expired { id, to, numbers, reason } => ServerFrame::Expired(Expired { id, to, numbers, reason }),
+        QueueItem::Missed { id, from, count, reason } => ServerFrame::Missed(Missed { id, from, count, reason }),
+    }
+}
