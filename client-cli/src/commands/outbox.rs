@@ -51,12 +51,14 @@ pub(crate) async fn settle(
 ) -> Result<(), Failure> {
     let mut patience = limit.at_most(PATIENCE);
     loop {
+        // Asked before the events are read: whatever emptied the outbox is among them then.
+        let waiting = waiting(owner).await?;
         while let Ok(event) = events.try_recv() {
             if let Some(line) = line(owner, &event, None) {
                 sink.line(line).await?;
             }
         }
-        if !waiting(owner).await? {
+        if !waiting {
             return Ok(());
         }
         match patience.within(tokio::time::timeout(LOOK_AGAIN, events.recv())).await {
