@@ -24,7 +24,7 @@ const PREPARED_MAX: usize = 32;
 /// An open vault. It is locked against every other process until it is dropped: two engines over one vault would use the
 /// same ratchet keys twice.
 pub struct Vault {
-    connection: Connection,
+    pub(super) connection: Connection,
     sealer: Sealer,
     pub(super) key: Zeroizing<[u8; 32]>,
     state: State,

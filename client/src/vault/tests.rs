@@ -268,3 +268,41 @@ fn each_opening_raises_the_generation() {
         assert_eq!((vault.generation(), vault.rolled_back()), (generation, false));
     }
 }
+
+#[test]
+fn a_full_disk_fails_the_transaction_and_nothing_before_it() {
+    let place = Place::new();
+    let mut vault = place.create();
+    fill(&mut vault);
+    // SQLite's own limit fails as a full disk does; 40 pages hold what is there and a little more.
+    vault.connection.pragma_update(None, "max_page_count", 40).unwrap();
+    let failed: Result<(), VaultError> = vault.transaction(|vault| {
+        vault.put(Table::Meta, b"account", b"mallory")?;
+        (0..1000_u32).try_for_each(|index| vault.put(Table::Sealed, &index.to_be_bytes(), &[1; 1000]))
+    });
+    match failed {
+        Err(VaultError::Storage { reason }) => assert!(reason.contains("full"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    read_all(&mut vault).unwrap();
+    with(&mut vault, |vault| vault.put(Table::Meta, b"small", b"still fits"));
+    drop(vault);
+    read_all(&mut place.open().unwrap()).unwrap();
+}
+
+#[test]
+fn what_is_written_after_the_database_gave_up_is_refused() {
+    let place = Place::new();
+    let mut vault = place.create();
+    let given_up = vault.connection.transaction().unwrap();
+    given_up.execute_batch("ROLLBACK").unwrap();
+    let sealer = super::sealing::Sealer::new(&[1; 32]).unwrap();
+    let mut transaction = super::transaction::SqliteTransaction::new(&given_up, &sealer);
+    assert!(matches!(transaction.put(Table::Meta, b"k", b"v"), Err(VaultError::Storage { .. })));
+    assert!(matches!(transaction.append(Log::History, b"v"), Err(VaultError::Storage { .. })));
+    assert!(given_up.commit().is_err());
+    with(&mut vault, |vault| {
+        assert_eq!((vault.count(Table::Meta)?, vault.last(Log::History)?), (0, None));
+        Ok(())
+    });
+}
