@@ -1,6 +1,7 @@
 //! The native transport against real TLS servers on this machine.
 #![cfg(feature = "native")]
 
+#[cfg(test)]
 mod native {
     mod http;
     mod server;

@@ -43,9 +43,7 @@ pub enum StoreError {
 
 /// Everything that the services need of a back end.
 #[async_trait]
-pub trait Store:
-    AccountStore + SessionStore + DeviceStore + PrekeyStore + QueueStore + Send + Sync + 'static
-{
+pub trait Store: AccountStore + SessionStore + DeviceStore + PrekeyStore + QueueStore + Send + Sync + 'static {
     /// Drawn at the first start; kept for ever.
     fn server_id(&self) -> ServerId;
     /// Changes whenever the store is restored from a backup.

@@ -1,5 +1,6 @@
 //! What goes wrong between people, played through the command line against a real server.
 
+#[cfg(test)]
 mod whole {
     mod damage;
     mod offline;

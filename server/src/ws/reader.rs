@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_codec::Decoder as _;
-use actix_http::ws::{Codec, Frame, Item, ProtocolError};
+use actix_http::ws::{Codec, Frame};
 use actix_web::web::Payload;
+use actix_ws::{Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream as _;
 use sealpost_api::limits::FRAME_MAX_BYTES;

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_codec::Encoder as _;
-use actix_http::ws::{CloseCode, CloseReason as WsCloseReason, Codec, Message};
+use actix_http::ws::Codec;
+use actix_ws::{CloseCode, CloseReason as WsCloseReason, Message};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use tokio::sync::mpsc;

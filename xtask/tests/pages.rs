@@ -1,0 +1,6 @@
+//! What the pages say about the tree is true.
+
+#[cfg(test)]
+mod pages {
+    mod docs;
+}
