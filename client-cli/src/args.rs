@@ -14,7 +14,7 @@ const TIMEOUT_MAX_SECONDS: f64 = 31_536_000.0;
 
 const AFTER_HELP: &str = "\
 Examples:
-  sealpost register alice --server https://localhost:8443 --ca ~/.local/share/sealpost-server/ca.pem
+  sealpost register alice --server https://localhost:8443
   sealpost send bob 'Hello!'            returns when the server has accepted it
   echo report | sealpost send bob -     the text comes from standard input
   sealpost receive                      prints what is new, and returns
@@ -30,7 +30,9 @@ Exit codes:
   3  server unreachable                 7  vault locked or damaged
 
 A message that could not be sent now (3, 6) is kept and sent by the next command that connects.
-Messages, names and keys lie encrypted in DATA/PROFILE, under a passphrase or the key ring's key.";
+Messages, names and keys lie encrypted in DATA/PROFILE, under a passphrase or the key ring's key.
+Every command opens them: it asks for the passphrase, unless SEALPOST_PASSPHRASE_FILE or
+SEALPOST_KEYRING=1 says where it is. `sealpost COMMAND --help` says more about each command.";
 
 /// End-to-end encrypted messages from a terminal or a script.
 #[derive(Debug, Parser)]

@@ -1,5 +1,7 @@
 //! Turns what libraries report into exit codes, and says what to do next.
 
+use std::borrow::Cow;
+
 use sealpost_api::problem::{ProblemClass, ProblemCode};
 use sealpost_api::username::UsernameError;
 use sealpost_client::driver::DriverError;
@@ -8,6 +10,10 @@ use sealpost_client::native::TransportError;
 use sealpost_client::vault::VaultError;
 
 use crate::failure::{Exit, Failure};
+
+/// What to do about a damaged vault.
+const DAMAGED: &str = "Nothing was changed. Go on from a copy of the profile, or anew under the same name: \
+                       sealpost login NAME --new-identity --profile OTHER --server URL";
 
 /// This profile was never used.
 pub(crate) fn no_account() -> Failure {
@@ -126,26 +132,67 @@ fn invalid(error: InvalidCommand) -> Failure {
 pub(crate) fn engine(error: &EngineError) -> Failure {
     match error {
         EngineError::Vault(error) => vault(error),
-        other => Failure::new(Exit::Vault, "vault_damaged", other.to_string()),
+        EngineError::Record { .. } => Failure::new(Exit::Vault, "vault_damaged", error.to_string()).hint(DAMAGED),
+        EngineError::Internal => Failure::new(Exit::Failed, "internal", error.to_string()),
     }
 }
 
-/// The vault can't be used.
+/// The vault can't be used. Each reason has its own code, because each asks for something else.
 pub(crate) fn vault(error: &VaultError) -> Failure {
-    let plain = |code: &'static str| Failure::new(Exit::Vault, code, error.to_string());
-    match error {
-        VaultError::Locked => plain("vault_locked").hint("Try another passphrase. Nobody can reset it."),
-        VaultError::OtherKeySource { .. } => {
-            plain("vault_other_key").hint("Use --keyring where it was made with --keyring, else --passphrase-file FILE")
-        }
-        VaultError::KeyringUnavailable { .. } => plain("keyring_unavailable")
-            .hint("Use a passphrase: --passphrase-file FILE; or start the desktop's key ring"),
-        VaultError::LooseMode { .. } => plain("loose_mode"),
-        VaultError::Newer { .. } => plain("vault_newer"),
-        VaultError::Damaged { .. } => plain("vault_damaged").hint(
-            "Nothing was changed. Go on from a copy of the profile, or anew: login NAME --new-identity --profile OTHER",
+    let (code, hint): (&'static str, Cow<'static, str>) = match error {
+        VaultError::Locked => ("vault_locked", "Try another passphrase. Nobody can reset it.".into()),
+        VaultError::OtherKeySource { .. } => (
+            "vault_other_key",
+            "Use --keyring where it was made with --keyring, else its passphrase (--passphrase-file FILE).".into(),
         ),
-        VaultError::Storage { .. } => plain("vault_failed").hint("Look whether the disk is full, then try again."),
-        _ => plain("vault_failed"),
+        VaultError::KeyringUnavailable { .. } => (
+            "keyring_unavailable",
+            "Start the desktop's key ring (Secret Service) and unlock it; for a new profile a passphrase does as well: \
+             leave --keyring out."
+                .into(),
+        ),
+        VaultError::LooseMode { path, wanted } => {
+            ("loose_mode", format!("If nobody had a reason to touch it: chmod {wanted:o} '{path}'").into())
+        }
+        VaultError::Newer { .. } => {
+            ("vault_newer", "Nothing was changed. Use the version of sealpost that wrote it, or a newer one.".into())
+        }
+        VaultError::Damaged { .. } => ("vault_damaged", DAMAGED.into()),
+        VaultError::InUse => {
+            ("vault_in_use", "End whatever else has this profile's vault.db open, such as a backup, then try again.".into())
+        }
+        VaultError::Exists => ("vault_exists", "Nothing was overwritten. Choose another profile: --profile NAME".into()),
+        _ => ("vault_failed", "Look whether the disk is full, then try again.".into()),
+    };
+    Failure::new(Exit::Vault, code, error.to_string()).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_of_the_vault_has_its_own_code_exit_7_and_says_what_to_do() {
+        let path = "/p/vault.db".to_owned();
+        let cases = [
+            (VaultError::Locked, "vault_locked"),
+            (VaultError::OtherKeySource { kept: "in the key ring" }, "vault_other_key"),
+            (VaultError::KeyringUnavailable { reason: "no Secret Service" }, "keyring_unavailable"),
+            (VaultError::LooseMode { path, wanted: 0o600 }, "loose_mode"),
+            (VaultError::Newer { format: 9 }, "vault_newer"),
+            (VaultError::Damaged { what: "key" }, "vault_damaged"),
+            (VaultError::InUse, "vault_in_use"),
+            (VaultError::Exists, "vault_exists"),
+            (VaultError::Storage { reason: String::new() }, "vault_failed"),
+        ];
+        let mut hints = BTreeSet::new();
+        for (error, code) in cases {
+            let failure = engine(&EngineError::Vault(error));
+            assert_eq!((failure.code.as_ref(), failure.exit), (code, Exit::Vault));
+            assert!(hints.insert(failure.hint.unwrap()), "{code} has another one's hint");
+        }
+        assert!(hints.iter().any(|hint| hint.contains("chmod 600 '/p/vault.db'")));
     }
 }

@@ -55,22 +55,41 @@ async fn run_inside(line: CommandLine) -> Result<(), Failure> {
         return Err(errors::no_account());
     }
     profile.prepare()?;
+    if begins && !profile.exists() {
+        // Before anybody types two secrets twice.
+        trust::begins_with(global.server.as_deref())?;
+    }
     let front = Front::new(global, profile, begins)?;
     if let Command::Chat { name } = &command {
         return crate::chat::chat(&front, name).await;
     }
     let destination = match &command {
         // Found out before the server is asked.
-        Command::Export { file } => Some(crate::files::new_private_file(file)?),
+        Command::Export { file } => {
+            Some(Destination { path: file.clone(), file: crate::files::new_private_file(file)? })
+        }
         _ => None,
     };
-    let task = task(&front.global, command)?;
+    let task = task(&front.global, command).await?;
     let unlimited = matches!(task, Task::Receive { follow: true, .. });
     let request = front.request(task, unlimited);
     match destination {
         None => front.perform(&request, &front.stdout()).await,
-        Some(file) => front.export(&request, file).await,
+        Some(destination) => {
+            let outcome = front.export(&request, destination.file).await;
+            if outcome.is_err() {
+                // What is there is ours and no export; it would stand in the way of the next try.
+                let _ = std::fs::remove_file(destination.path);
+            }
+            outcome
+        }
     }
+}
+
+/// Where an export goes.
+struct Destination {
+    path: std::path::PathBuf,
+    file: std::fs::File,
 }
 
 /// Standard input can be read once.
@@ -90,7 +109,7 @@ fn one_standard_input(global: &Global, command: &Command) -> Result<(), Failure>
 }
 
 /// Asks for what must be typed, and makes the task.
-fn task(global: &Global, command: Command) -> Result<Task, Failure> {
+async fn task(global: &Global, command: Command) -> Result<Task, Failure> {
     let password = |purpose, prompt| secrets::password(global.password_file.as_deref(), purpose, prompt);
     Ok(match command {
         Command::Register { name, invite } => {
@@ -115,7 +134,8 @@ fn task(global: &Global, command: Command) -> Result<Task, Failure> {
                     return Err(Failure::new(Exit::Usage, "not_confirmed", "deleting an account needs a yes")
                         .hint("Without a terminal: --yes"));
                 }
-                if !secrets::confirm("Delete the account on the server for good? Its name is never given again.")? {
+                let question = "Delete the account on the server for good? Its name is never given again.";
+                if !secrets::confirm(question).await? {
                     return Err(Failure::new(Exit::Failed, "not_confirmed", "nothing was deleted"));
                 }
             }

@@ -15,6 +15,12 @@ pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether a person can be asked for something hidden. That is read from the terminal itself, so standard input may be a
+/// text (`echo report | sealpost send bob -`).
+fn can_ask_hidden() -> bool {
+    io::stderr().is_terminal() && std::fs::File::open("/dev/tty").is_ok()
+}
+
 /// Asks for something that is not shown while it is typed.
 fn ask_hidden(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     rpassword::prompt_password(prompt)
@@ -35,11 +41,22 @@ fn ask_twice(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     Err(Failure::new(Exit::Failed, "not_the_same", "the two were not the same, three times"))
 }
 
-/// Asks for a yes. Only the word itself counts.
-pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+/// Asks for a yes. Only the word itself counts. Ctrl-C ends the question, and the command with it.
+pub(crate) async fn confirm(question: &str) -> Result<bool, Failure> {
     say_unfinished(&format!("{question} [yes/no] "));
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(|error| Failure::io("cannot read from the terminal", &error))?;
+    // On a thread of its own: a signal only sets a flag, and the program's thread must be free to look at it.
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = tokio::select! {
+        read = read => read.map_err(io::Error::other).flatten(),
+        _ = tokio::signal::ctrl_c() => {
+            say("");
+            return Err(Failure::new(Exit::Failed, "stopped", "stopped before it was done"));
+        }
+    };
+    let answer = answer.map_err(|error| Failure::io("cannot read from the terminal", &error))?;
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
@@ -66,7 +83,7 @@ pub(crate) enum Purpose {
 pub(crate) fn password(file: Option<&Path>, purpose: Purpose, prompt: &str) -> Result<Password, Failure> {
     let text = if let Some(file) = file {
         files::read_secret(file)?
-    } else if !can_ask() {
+    } else if !can_ask_hidden() {
         return Err(Failure::new(
             Exit::Usage,
             "password_needed",
@@ -89,7 +106,7 @@ pub(crate) fn password(file: Option<&Path>, purpose: Purpose, prompt: &str) -> R
 pub(crate) fn passphrase(file: Option<&PathBuf>, purpose: Purpose) -> Result<Zeroizing<String>, Failure> {
     let text = if let Some(file) = file {
         files::read_secret(file)?
-    } else if !can_ask() {
+    } else if !can_ask_hidden() {
         return Err(Failure::new(
             Exit::Vault,
             "passphrase_needed",

@@ -75,6 +75,16 @@ pub(crate) struct Said<'a> {
     pub(crate) may_change: bool,
 }
 
+/// Whether a new profile can begin with this.
+pub(crate) fn begins_with(server: Option<&str>) -> Result<(), Failure> {
+    server.ok_or_else(server_needed).and_then(parse).map(|_| ())
+}
+
+fn server_needed() -> Failure {
+    Failure::new(Exit::Usage, "server_needed", "this profile knows no server yet")
+        .hint("Say which: --server https://HOST:PORT")
+}
+
 /// Decides which server to use, from what was said and what is known. Asks the network only where nothing is known yet.
 pub(crate) async fn decide(
     known: Option<&KnownServer>,
@@ -82,10 +92,7 @@ pub(crate) async fn decide(
     patience: Duration,
 ) -> Result<KnownServer, Failure> {
     let base = match (said.server.map(parse).transpose()?, known) {
-        (None, None) => {
-            return Err(Failure::new(Exit::Usage, "server_needed", "this profile knows no server yet")
-                .hint("Say which: --server https://HOST:PORT"));
-        }
+        (None, None) => return Err(server_needed()),
         (None, Some(known)) => known.base()?,
         (Some(said_base), Some(known)) if said_base != known.base()? && !said.may_change => {
             return Err(Failure::new(
@@ -134,12 +141,19 @@ async fn ask(base: &BaseUrl, patience: Duration) -> Result<KnownServer, Failure>
             untrusted().hint("Name the server's CA certificate: --ca FILE; without a terminal nobody can be asked")
         );
     }
-    let fingerprint = shown.fingerprint_text();
+    if shown.chain.len() < 2 {
+        // What it shows is its own certificate, which is renewed every few months; nothing that could be pinned.
+        return Err(untrusted().hint(
+            "The server does not show its authority's certificate. Get the file from whoever runs it, and name it: --ca FILE",
+        ));
+    }
+    // In the form that the server prints, so that two lines can be laid side by side.
+    let fingerprint = hex::encode(shown.ca_fingerprint_sha256);
     secrets::say(&format!(
         "{base} has a private certificate authority. The SHA-256 of its certificate is\n\n  {fingerprint}\n\nCompare it \
          with what the server printed at its start, by a way that you trust."
     ));
-    if !secrets::confirm("Is it the same? Then it will be trusted from now on.")? {
+    if !secrets::confirm("Is it the same? Then it will be trusted from now on.").await? {
         return Err(untrusted().hint("Nothing was sent. Ask whoever runs the server for the CA's fingerprint or file."));
     }
     let trust = shown.pin().map_err(|error| untrusted().hint(error.to_string()))?;

@@ -117,11 +117,14 @@ async fn show(sink: &Sink, contact: &ContactInfo, number: &str, accept: bool, ma
         }
         grouped.push(digit);
     }
+    let name = visible(&contact.label);
     let next = match (accept, mark) {
-        (true, _) => "The new identity is accepted; it is not verified yet. Compare the number, then use --mark.",
-        (_, true) => "Marked as verified.",
-        _ if contact.verified => "Verified.",
-        _ => "Not verified. If the other person sees the same number: sealpost verify NAME --mark",
+        (true, _) => format!(
+            "The new identity is accepted, and not verified. If {name} sees the same number: sealpost verify {name} --mark"
+        ),
+        (_, true) => "Marked as verified.".to_owned(),
+        _ if contact.verified => "Verified.".to_owned(),
+        _ => format!("Not verified. If {name} sees the same number: sealpost verify {name} --mark"),
     };
     let event = match (accept, mark) {
         (true, _) => "identity_accepted",
@@ -135,7 +138,7 @@ async fn show(sink: &Sink, contact: &ContactInfo, number: &str, accept: bool, ma
         verified: contact.verified,
         identity_changed: contact.identity_changed,
     };
-    sink.line(Line::new(&object, format!("Safety number with {}:\n{grouped}\n{next}", visible(&contact.label)))).await
+    sink.line(Line::new(&object, format!("Safety number with {name}:\n{grouped}\n{next}"))).await
 }
 
 async fn find(owner: &Owner, name: &Username) -> Result<Option<ContactInfo>, Failure> {

@@ -95,7 +95,8 @@ pub(crate) async fn send(
     };
     if kept(owner, message_id).await? {
         sink.line(lines::queued(&to, message_id)).await?;
-        return Err(Failure { quiet: failure.exit != Exit::Identity, ..failure });
+        // That the server is away or slow is in `queued` already; what a person must see to (a log-in, an identity) is not.
+        return Err(Failure { quiet: matches!(failure.exit, Exit::Unreachable | Exit::TimedOut), ..failure });
     }
     if answered {
         return Err(failure);

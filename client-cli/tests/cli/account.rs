@@ -27,8 +27,11 @@ fn a_logged_out_profile_stays_out_until_it_logs_in() {
     let ended = alice.run(&["send", "bob", "later"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(4), "not_logged_in"));
     assert!(ended.has("queued"), "{ended:?}");
+    let ended = finish(alice.bare(&["send", "bob", "later still"]));
+    assert!(ended.stderr.contains("(not_logged_in)"), "a person is told why it waits: {ended:?}");
     let ended = alice.ok(&["login", "alice"]);
     assert_eq!(ended.events("logged_in")[0]["account"], "alice");
+    assert_eq!(ended.events("sent").len(), 2);
     assert_eq!(ended.events("sent")[0]["to"], "bob");
 }
 
@@ -76,7 +79,7 @@ fn facts_are_printed_as_the_api_names_them() {
 
 #[test]
 fn an_export_is_a_new_file_for_its_owner_alone() {
-    let world = World::start();
+    let mut world = World::start();
     let alice = world.registered("alice");
     let file = world.folder().join("export.json");
     alice.ok(&["export", file.to_str().unwrap()]).events("exported");
@@ -84,6 +87,14 @@ fn an_export_is_a_new_file_for_its_owner_alone() {
     let document: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(document["username"], "alice");
     assert_eq!(alice.run(&["export", file.to_str().unwrap()]).code, Some(1));
+    assert!(file.metadata().unwrap().len() > 0, "the one that was there is left alone");
+
+    world.kill_server();
+    let file = world.folder().join("later.json");
+    assert_eq!(alice.run(&["export", file.to_str().unwrap()]).code, Some(3));
+    assert!(!file.exists(), "a failed export leaves nothing in the way of the next");
+    world.start_server();
+    alice.ok(&["export", file.to_str().unwrap()]);
 }
 
 #[test]

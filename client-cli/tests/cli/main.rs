@@ -5,5 +5,7 @@ mod conversation;
 mod identity;
 mod offline;
 mod owner;
+mod pty;
 mod support;
+mod terminal;
 mod trust;

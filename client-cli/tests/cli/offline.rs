@@ -156,6 +156,6 @@ fn a_damaged_vault_is_7_and_left_as_it_is() {
         secret.to_str().unwrap(),
         "whoami",
     ]);
-    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert_eq!((ended.code, ended.error().as_str()), (Some(7), "vault_damaged"), "{ended:?}");
     assert_eq!(fs::read(&vault).unwrap(), garbage);
 }

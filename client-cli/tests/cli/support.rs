@@ -29,6 +29,9 @@ pub(crate) struct World {
     server: Option<Child>,
     pub(crate) url: String,
     pub(crate) ca: PathBuf,
+    /// What the server prints for people to compare.
+    pub(crate) fingerprint: String,
+    chain: Option<PathBuf>,
 }
 
 /// How a command ended.
@@ -58,7 +61,8 @@ pub(crate) struct Running {
 impl World {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut world = Self { folder, server: None, url: String::new(), ca: PathBuf::new() };
+        let (url, fingerprint) = (String::new(), String::new());
+        let mut world = Self { folder, server: None, url, ca: PathBuf::new(), fingerprint, chain: None };
         world.start_server();
         world
     }
@@ -73,9 +77,14 @@ impl World {
         let _ = fs::remove_file(&ready);
         let listen = self.url.strip_prefix("https://").unwrap_or("127.0.0.1:0").trim_end_matches('/').to_owned();
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("server.log")).unwrap();
-        let mut child = Command::new(server_program())
-            .args(["serve", "--listen", &listen, "--data"])
-            .arg(self.folder().join("server"))
+        let mut command = Command::new(server_program());
+        command
+            .args(["serve", "--registration", "open", "--listen", &listen, "--data"])
+            .arg(self.folder().join("server"));
+        if let Some(chain) = &self.chain {
+            command.arg("--tls-cert").arg(chain).arg("--tls-key").arg(self.folder().join("server/tls/server.key"));
+        }
+        let mut child = command
             .arg("--ready-file")
             .arg(&ready)
             .stdin(Stdio::null())
@@ -92,7 +101,30 @@ impl World {
         });
         self.server = Some(child);
         self.url = facts["url"].as_str().unwrap().to_owned();
-        self.ca = facts["ca"].as_str().unwrap().into();
+        if self.chain.is_none() {
+            self.ca = facts["ca"].as_str().unwrap().into();
+            self.fingerprint = facts["fingerprint"].as_str().unwrap().to_owned();
+        }
+    }
+
+    /// Starts the server with its own certificate.
+    pub(crate) fn serve_built_in(&mut self) {
+        self.chain = None;
+        self.start_server();
+    }
+
+    /// Starts the server anew with the same certificate as a file, with or without its authority's behind it.
+    pub(crate) fn show_certificates(&mut self, with_authority: bool) {
+        self.kill_server();
+        let mut chain = fs::read_to_string(self.folder().join("server/tls/server.pem")).unwrap();
+        chain.truncate(chain.find("-----END CERTIFICATE-----").unwrap() + "-----END CERTIFICATE-----\n".len());
+        if with_authority {
+            chain.push_str(&fs::read_to_string(&self.ca).unwrap());
+        }
+        let file = self.folder().join("chain.pem");
+        fs::write(&file, chain).unwrap();
+        self.chain = Some(file);
+        self.start_server();
     }
 
     /// kill -9.

@@ -49,5 +49,6 @@ fn a_wrong_passphrase_leaves_the_vault_locked() {
     // The flag may be given once only; the environment gives way to it.
     assert_eq!(finish(command).code, Some(2));
     fs::write(alice.secret("passphrase"), "not it").unwrap();
-    assert_eq!(alice.run(&["whoami"]).code, Some(7));
+    let ended = alice.run(&["whoami"]);
+    assert_eq!((ended.code, ended.error().as_str()), (Some(7), "vault_locked"));
 }
