@@ -132,11 +132,15 @@ pub(crate) enum Command {
         file: PathBuf,
     },
     /// Send a message; returns when the server has accepted it
-    #[command(
-        after_help = "Examples:\n  sealpost send bob 'See you at 8'\n  sealpost send bob - < letter.txt\n  sealpost send bob -- '-5 degrees'\n\nExit 0: \
-                            accepted, stored safely by the server. 3 or 6: kept, sent by the next command that connects.\n4: refused for good, not kept. \
-                            5: the recipient's identity changed; look at `sealpost verify NAME`."
-    )]
+    #[command(after_help = "\
+Examples:
+  sealpost send bob 'See you at 8'
+  sealpost send bob - < letter.txt
+  sealpost send bob -- '-5 degrees'
+
+Exit 0: accepted, stored safely by the server. 3 or 6: kept, sent by the next command that connects.
+4: refused for good, not kept (but not_logged_in: kept until you have logged in).
+5: the recipient's identity changed; look at `sealpost verify NAME`.")]
     Send {
         /// The recipient's name
         name: String,
@@ -149,9 +153,9 @@ pub(crate) enum Command {
     /// Print every message that was not printed before
     #[command(
         after_help = "Examples:\n  sealpost receive                       what is new; 0 when the queue is empty\n  sealpost receive --follow              \
-                            stays; other commands of this profile go through it\n  sealpost receive --follow --max 1 --timeout 60   waits a minute for one message\n\nA \
-                            message is marked as printed after it was written. So after a kill a line may come again, with the same message_id;\nnone is \
-                            skipped."
+                            stays; other commands of this profile go through it\n  sealpost receive --follow --max 1 --timeout 60   waits a minute for one message\n\nA message is \
+                            marked as printed after it was written. So after a kill a line may come again,\nwith the same \
+                            message_id; none is skipped."
     )]
     Receive {
         /// Stay, and print what comes
@@ -162,6 +166,9 @@ pub(crate) enum Command {
         max: Option<u64>,
     },
     /// Write and read, line by line
+    #[command(after_help = "\
+Each line that you type is sent to NAME; what anybody writes to you is printed.
+Ctrl-D or Ctrl-C ends it. The exit code says whether all lines were sent.")]
     Chat {
         /// With whom
         name: String,
@@ -212,7 +219,7 @@ pub(crate) enum Command {
         #[arg(long)]
         rotate: bool,
     },
-    /// Connection, outbox, and anything that needs attention
+    /// Connection, outbox, and anything that needs attention; without the server (3) what the vault knows
     Status,
     /// Print a completion script for a shell
     #[command(

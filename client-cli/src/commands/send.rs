@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sealpost_api::ids::MessageId;
 use sealpost_api::limits::TEXT_MAX_BYTES;
+use sealpost_api::problem::ProblemCode;
 use sealpost_api::username::Username;
 use sealpost_client::driver::{DriverError, SendToken, Sending};
 use sealpost_client::engine::{CommandError, Event, MessageReceipt};
@@ -87,7 +88,7 @@ pub(crate) async fn send(
             sink.line(lines::sent(&receipt)).await?;
             return outbox::settle(owner, limit, sink, events).await;
         }
-        Ok(Err(error)) => owner.failure(&error),
+        Ok(Err(error)) => not_there(owner.failure(&error), &to),
         Err(Reached::Stopped) => Reached::Stopped.into(),
         Err(Reached::TimeUp) => {
             Failure::new(Exit::TimedOut, "timeout", "the server has not accepted the message in time")
@@ -107,6 +108,15 @@ pub(crate) async fn send(
         Ok(Err(error)) => Err(owner.failure(&error)),
         Err(_) => Err(failure),
     }
+}
+
+/// Says who is not there, where the server only says that something is not.
+fn not_there(failure: Failure, to: &Username) -> Failure {
+    let unknown = [ProblemCode::NotFound, ProblemCode::RecipientUnknown];
+    if unknown.iter().any(|code| failure.code == code.as_str()) {
+        return Failure { message: format!("nobody on this server is called {to}; nothing was sent"), ..failure };
+    }
+    failure
 }
 
 /// Connecting failed: what that means for the message.

@@ -106,6 +106,7 @@ fn a_recipient_that_is_not_there_is_refused_and_not_kept() {
     let ended = alice.run(&["send", "nobody", "hello"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(["recipient_unknown", "not_found"].contains(&ended.error().as_str()), "{ended:?}");
+    assert!(ended.stderr.contains("nobody on this server is called nobody"), "{ended:?}");
     assert_eq!(alice.ok(&["status"]).events("status")[0]["outbox"], 0);
 }
 
