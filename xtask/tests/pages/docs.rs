@@ -32,6 +32,37 @@ fn every_path_in_the_architecture_and_security_pages_exists() {
     assert!(checked > 20, "only {checked} paths were found: is the page still written this way?");
 }
 
+/// The Rust sources of a folder and of those below it, as one text.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let crates = ["crypto", "client", "client-cli", "server", "torture"];
+    let sources: String = crates.iter().map(|name| sources(&root().join(name))).collect();
+    let mut checked = 0;
+    for name in quoted("docs/security.md") {
+        let is_test =
+            name.matches('_').count() > 2 && name.chars().all(|letter| letter == '_' || letter.is_alphanumeric());
+        if is_test {
+            let definition = format!("fn {name}(");
+            assert!(sources.contains(&definition), "docs/security.md names the test {name}, which is not there");
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "only {checked} tests were found: is the page still written this way?");
+}
+
 #[test]
 fn every_link_in_the_readme_leads_to_a_file() {
     let text = fs::read_to_string(root().join("README.md")).unwrap();
