@@ -6,7 +6,7 @@
 //! # How a driver uses it
 //!
 //! 1. Begin a vault transaction and make a [`Context`] of it, with the time and a random number generator.
-//! 2. Call [`Engine::handle`] with every input at hand, and collect the effects.
+//! 2. Call [`Engine::handle_all`] with the inputs at hand, and keep the effects.
 //! 3. Commit. Only then perform the effects, in order.
 //! 4. If `handle` fails or the commit does, drop the engine and its effects, and [open](Engine::open) a new one.
 //!
@@ -248,6 +248,26 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]: drop the engine and roll the transaction back.
     pub fn handle(&mut self, context: &mut Context<'_>, input: Input) -> Result<Vec<Effect>, EngineError> {
+        self.handle_all(context, [input])
+    }
+
+    /// Takes several inputs, in their order. What they deliver is acked together.
+    ///
+    /// # Errors
+    /// [`EngineError`]: drop the engine and roll the transaction back.
+    pub fn handle_all(
+        &mut self,
+        context: &mut Context<'_>,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Result<Vec<Effect>, EngineError> {
+        for input in inputs {
+            self.take_in(context, input)?;
+        }
+        self.flush_acks();
+        Ok(std::mem::take(&mut self.effects))
+    }
+
+    fn take_in(&mut self, context: &mut Context<'_>, input: Input) -> Result<(), EngineError> {
         self.wake = None;
         match input {
             Input::Command { id, command } => self.on_command(context, id, command)?,
@@ -259,11 +279,10 @@ impl Engine {
             Input::Tick => {}
         }
         self.advance(context)?;
-        self.flush_acks();
         if let Some(at) = self.wake.take() {
             self.effects.push(Effect::WakeAt(at));
         }
-        Ok(std::mem::take(&mut self.effects))
+        Ok(())
     }
 
     /// Looks at everything that is wanted, and begins what can be begun.

@@ -120,7 +120,7 @@ impl Engine {
                 .map(|key| OneTimePrekey { id: OneTimePrekeyId(key.id), key: key.key.0 }),
         };
         let Ok(verified) = raw.verify(&remote, context.now) else { return Ok(Begin::Unacceptable) };
-        if self.pair(context, remote.address)?.is_none() {
+        if self.pair(context, remote.address)?.is_none_or(|pair| *pair.remote() != remote) {
             self.put_pair(remote.address, PairSessions::new(remote));
         }
         let (Some(me), Some(pair)) = (&self.me, self.sessions.get_mut(&remote.address)) else {

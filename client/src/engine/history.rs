@@ -93,6 +93,12 @@ impl Engine {
         })
     }
 
+    /// Whether it is online, or tries to be.
+    #[must_use]
+    pub const fn is_wanted_online(&self) -> bool {
+        self.online_wanted
+    }
+
     /// The profile at a glance.
     ///
     /// # Errors

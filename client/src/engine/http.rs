@@ -16,6 +16,9 @@ use super::{Context, Engine, EngineError};
 const BACKOFF_FIRST_MS: u64 = 250;
 /// Longest wait, in ms: a server that comes back is found within half a minute.
 const BACKOFF_MAX_MS: u64 = 30_000;
+/// Longest wait that a server may ask for, in ms: no limit of the specification takes longer, and a server that says
+/// "never" must not be believed.
+const RETRY_AFTER_MAX_MS: u64 = 3_600_000;
 /// Failures in a row after which commands are told that the server can't be reached: about a second, so that a restart of
 /// the server is waited for and an absent one is reported soon.
 const UNREACHABLE_AFTER: u32 = 3;
@@ -63,7 +66,9 @@ impl Backoff {
         let wait = BACKOFF_FIRST_MS.checked_shl(self.failures.min(16)).unwrap_or(BACKOFF_MAX_MS).min(BACKOFF_MAX_MS);
         let jitter = u64::from_le_bytes(context.draw()) % (wait / 2).max(1);
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = context.now.saturating_add((wait / 2).saturating_add(jitter).max(at_least_ms.unwrap_or(0)));
+        self.retry_at = context
+            .now
+            .saturating_add((wait / 2).saturating_add(jitter).max(at_least_ms.unwrap_or(0).min(RETRY_AFTER_MAX_MS)));
     }
 }
 
@@ -183,7 +188,8 @@ impl Engine {
         let answer = Answer::sort(result);
         match &answer {
             Answer::Done(_) => {
-                self.backoffs.remove(&purpose);
+                // Forgotten below, unless what was answered turns out to be no answer.
+                self.backoffs.entry(purpose.clone()).or_default().try_now();
                 self.failures = 0;
             }
             Answer::Refused(refusal) => {
@@ -198,7 +204,11 @@ impl Engine {
                 self.note_failure(context)?;
             }
         }
-        self.dispatch(context, purpose, answer)
+        self.dispatch(context, purpose.clone(), answer)?;
+        if self.backoffs.get(&purpose).is_some_and(|backoff| backoff.retry_at == UnixMillis(0)) {
+            self.backoffs.remove(&purpose);
+        }
+        Ok(())
     }
 
     /// Counts a failure to reach the server; after a few in a row, everyone who waits is told.

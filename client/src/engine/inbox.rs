@@ -88,12 +88,13 @@ impl Engine {
         ciphertext: &[u8],
     ) -> Result<Opened, EngineError> {
         let Ok(info) = InitialInfo::peek(ciphertext) else { return Ok(Opened::Failed(Undecryptable::Malformed)) };
-        let known = self.pair(context, from)?.is_some();
+        let pinned = self.pinned_device(from);
+        let known = self.pair(context, from)?.is_some_and(|pair| pinned.is_none_or(|pinned| *pair.remote() == pinned));
         if !known {
             let Some(info) = &info else { return Ok(Opened::Failed(Undecryptable::NoSession)) };
             // Its keys come from the list that its account has signed, and only if that list has exactly this device.
             let remote = RemoteDevice::from_list(&info.device_list, from.device);
-            let Some(remote) = remote.filter(|remote| remote.address == from) else {
+            let Some(remote) = remote.filter(|remote| self.may_be(remote, from, pinned)) else {
                 return Ok(Opened::Failed(Undecryptable::NotAuthentic));
             };
             self.put_pair(from, PairSessions::new(remote));
@@ -130,6 +131,22 @@ impl Engine {
                 })
             }
         }
+    }
+
+    /// What the pinned list of its account says of a device.
+    fn pinned_device(&self, address: DeviceAddress) -> Option<RemoteDevice> {
+        let own = self.me.as_ref().filter(|me| me.address.account == address.account).map(|me| &me.list);
+        let list = own.or_else(|| self.contacts.get(&address.account).map(|contact| &contact.list))?;
+        RemoteDevice::from_list(list, address.device).filter(|device| device.address == address)
+    }
+
+    /// Whether a device may have the keys that a list in a message gives it. A registration never changes its keys, and
+    /// nobody but this account speaks for it: otherwise the server could put keys of its own beside a pinned device.
+    fn may_be(&self, remote: &RemoteDevice, from: DeviceAddress, pinned: Option<RemoteDevice>) -> bool {
+        let own = self.me.as_ref().filter(|me| me.address.account == from.account);
+        remote.address == from
+            && pinned.is_none_or(|pinned| pinned == *remote)
+            && own.is_none_or(|me| me.list.account_identity() == remote.account_identity)
     }
 
     fn on_decrypted(

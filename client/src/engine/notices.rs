@@ -106,15 +106,24 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]
     pub fn notices(&self, context: &mut Context<'_>, from: u64, limit: usize) -> Result<Vec<Notice>, EngineError> {
-        let from = from.max(self.marks.unprinted_from);
+        let mut from = from.max(self.marks.unprinted_from);
         let mut notices = Vec::new();
-        for (position, value) in context.vault.read(Log::Notice, from, limit)? {
-            let Row { at, body } = super::codec::parse(&value, "a notice")?;
-            if let Some(body) = shown(context, body)? {
-                notices.push(Notice { position, at: UnixMillis(at), body });
+        loop {
+            // What is about a message that is gone shows nothing, and is no end either.
+            let wanted = limit.saturating_sub(notices.len());
+            let page = context.vault.read(Log::Notice, from, wanted)?;
+            let read = page.len();
+            for (position, value) in page {
+                from = position.saturating_add(1);
+                let Row { at, body } = super::codec::parse(&value, "a notice")?;
+                if let Some(body) = shown(context, body)? {
+                    notices.push(Notice { position, at: UnixMillis(at), body });
+                }
+            }
+            if read < wanted || wanted == 0 {
+                return Ok(notices);
             }
         }
-        Ok(notices)
     }
 
     /// Marks every notice up to this position as printed. Do so after the print was flushed.

@@ -10,7 +10,7 @@ use sealpost_api::ids::{MessageId, MessageNumber};
 use sealpost_api::limits::{IN_FLIGHT_MAX, NUMBER_WINDOW, QUEUE_RETENTION_MILLIS, TEXT_MAX_BYTES};
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::username::Username;
-use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use sealpost_crypto::{AccountId, DeviceAddress, RemoteDevice, UnixMillis};
 use zeroize::Zeroizing;
 
 use super::calls::Waiting;
@@ -226,7 +226,10 @@ impl Engine {
         }
         let fresh = matches!(item.body, ItemBody::Repair { .. });
         let targets: Vec<DeviceAddress> = match &item.device {
-            Some(Bin(address)) if contact.list.contains(address) => vec![*address],
+            Some(Bin(address)) if contact.list.contains(address) && !self.unreachable_devices.contains(address) => {
+                vec![*address]
+            }
+            // Gone, or away for so long that it has no keys and gets no copies: the others need not wait for it.
             Some(_) => {
                 self.remove_item(context, position)?;
                 return Ok(());
@@ -238,9 +241,13 @@ impl Engine {
             self.wait(context, position, NO_DEVICE_WAIT_MS);
             return Ok(());
         }
+        let listed: Vec<Option<RemoteDevice>> =
+            targets.iter().map(|address| RemoteDevice::from_list(&contact.list, address.device)).collect();
         let mut missing = Vec::new();
-        for address in &targets {
-            let has_session = self.pair(context, *address)?.is_some_and(|pair| pair.has_sending_session());
+        for (address, listed) in targets.iter().zip(listed) {
+            // Only a session with the keys of the pinned list: another could have been begun before that was pinned.
+            let pair = self.pair(context, *address)?.filter(|pair| listed.as_ref() == Some(pair.remote()));
+            let has_session = pair.is_some_and(|pair| pair.has_sending_session());
             if !has_session || (fresh && !self.fresh_sessions.contains(address)) {
                 missing.push(address.device);
             }
@@ -324,6 +331,8 @@ impl Engine {
                 self.save_peer(context, *address)?;
                 item.assigned.push(place);
             }
+            // Reading another device's sessions may have emptied the memory of them.
+            self.pair(context, *address)?;
             let (Some(me), Some(pair)) = (&self.me, self.sessions.get_mut(address)) else {
                 return Err(EngineError::Internal);
             };
@@ -357,8 +366,8 @@ impl Engine {
         };
         context.vault.put(Table::Sealed, &number.to_be_bytes(), &frame)?;
         context.save(Table::Sent, &number.to_be_bytes(), &record)?;
+        // Whether an earlier sending may have been accepted is not changed by another.
         item.number = Some(number);
-        item.unknown = false;
         self.items.insert(position, item);
         self.save_item(context, position)?;
         self.prune(context)?;
@@ -376,6 +385,9 @@ impl Engine {
             if self.sender.oldest_sealed.saturating_add(NUMBER_WINDOW) <= number {
                 context.erase(Table::Sealed, &self.sender.oldest_sealed.to_be_bytes())?;
                 self.sender.oldest_sealed = self.sender.oldest_sealed.saturating_add(1);
+            }
+            if let Some(next) = self.sender.jumps.remove(&self.sender.oldest_record) {
+                self.sender.oldest_record = next;
             }
             let key = self.sender.oldest_record.to_be_bytes();
             if self.sender.oldest_record < number {

@@ -226,7 +226,10 @@ impl Engine {
         answer: &Answer,
     ) -> Result<(), EngineError> {
         let Answer::Done(bytes) = answer else { return Ok(()) };
-        let Some(status) = body::<PrekeyStatus>(bytes) else { return Ok(()) };
+        let Some(status) = body::<PrekeyStatus>(bytes) else {
+            self.back_off(context, Purpose::PrekeyDiscard, None);
+            return Ok(());
+        };
         self.keys.discard = false;
         self.make_upload(context, &status)
     }
@@ -240,7 +243,11 @@ impl Engine {
         match answer {
             Answer::Done(bytes) => match body::<PrekeyStatus>(bytes) {
                 Some(status) if self.upload.is_none() => self.make_upload(context, &status),
-                _ => Ok(()),
+                Some(_) => Ok(()),
+                None => {
+                    self.back_off(context, Purpose::PrekeyStatus, None);
+                    Ok(())
+                }
             },
             Answer::Refused(refusal) if refusal.code != ProblemCode::Unauthenticated => {
                 self.finish_rotation(&Err((*refusal).into()));
@@ -282,6 +289,10 @@ impl Engine {
         }
         context.save(Table::Meta, state::KEYS, &self.keys)?;
         if one_time.is_empty() && signed.is_none() {
+            if renew || self.keys.rotate {
+                // The server claims that no id is left: asking again and again would not help.
+                self.back_off(context, Purpose::PrekeyStatus, Some(60_000));
+            }
             return Ok(());
         }
         let request =
@@ -302,7 +313,10 @@ impl Engine {
     ) -> Result<(), EngineError> {
         match answer {
             Answer::Done(bytes) => {
-                let Some(status) = body::<PrekeyStatus>(bytes) else { return Ok(()) };
+                let Some(status) = body::<PrekeyStatus>(bytes) else {
+                    self.back_off(context, Purpose::PrekeyUpload, None);
+                    return Ok(());
+                };
                 let Some(upload) = self.upload.take() else { return Ok(()) };
                 context.erase(Table::Request, state::PREKEY_REQUEST)?;
                 if upload.renews {
@@ -355,7 +369,10 @@ impl Engine {
         answer: &Answer,
     ) -> Result<(), EngineError> {
         let Answer::Done(bytes) = answer else { return Ok(()) };
-        let Some(PrekeyIds { ids }) = body::<PrekeyIds>(bytes) else { return Ok(()) };
+        let Some(PrekeyIds { ids }) = body::<PrekeyIds>(bytes) else {
+            self.back_off(context, Purpose::PrekeyIds, None);
+            return Ok(());
+        };
         if ids.len() < ONE_TIME_PREKEYS_LOW {
             self.keys.top_up = true;
         }

@@ -5,6 +5,7 @@ use sealpost_api::ids::KeyEpoch;
 use sealpost_api::limits::ROLLBACK_JUMP;
 
 use super::codec::Bin;
+use super::command::CommandError;
 use super::event::{Event, OfflineReason};
 use super::notices::StoredNotice;
 use super::state::{self, SentRecord};
@@ -13,6 +14,8 @@ use crate::vault::Table;
 
 /// Lost numbers that are named; beyond them only the newest are.
 const LOST_MAX: usize = 1_024;
+/// Roll-backs whose left-out numbers are remembered; with more in 30 days, what was sent before is not sent again.
+const JUMPS_MAX: usize = 16;
 
 impl Engine {
     pub(super) fn on_welcome(&mut self, context: &mut Context<'_>, welcome: &Welcome) -> Result<(), EngineError> {
@@ -20,7 +23,7 @@ impl Engine {
         if highest.checked_add(ROLLBACK_JUMP).and_then(|number| number.checked_add(u64::from(u32::MAX))).is_none() {
             // No device has sent that many: nothing of this welcome can be relied on.
             self.go_offline(OfflineReason::Refused { code: sealpost_api::close::PROTOCOL });
-            return Ok(());
+            return self.fail_commands(context, &CommandError::BadAnswer);
         }
         let KeyEpoch(epoch) = welcome.key_epoch;
         if self.keys.epoch.is_some_and(|known| known != epoch) {
@@ -32,7 +35,7 @@ impl Engine {
         }
         let restored = self.sender.store.is_some_and(|Bin(store)| store != welcome.store);
         self.sender.store = Some(Bin(welcome.store));
-        if highest > self.sender.number {
+        if highest > self.sender.number || self.sender.rolled_back {
             self.recover_from_rollback(context, highest)?;
         } else if restored || highest < self.sender.highest_sent {
             self.recover_from_restore(context, highest)?;
@@ -42,14 +45,52 @@ impl Engine {
         Ok(())
     }
 
-    /// This vault is older than what the server has seen of this device. Its ratchets have gone on elsewhere, so none of
-    /// them may send again; its one-time prekeys may have been used, so none of them may be used again.
+    /// This vault is older than what the server has seen of this device. Its numbers go on above all that may have been
+    /// used.
     fn recover_from_rollback(&mut self, context: &mut Context<'_>, highest: u64) -> Result<(), EngineError> {
-        self.sender.number = highest.saturating_add(ROLLBACK_JUMP);
+        if !self.sender.rolled_back {
+            self.retire_ratchets(context)?;
+            self.note(context, StoredNotice::RolledBack)?;
+        }
+        self.emit(Event::RolledBack);
+        let first_unused = self.sender.number.saturating_add(1);
+        self.sender.number = highest.max(self.sender.number).saturating_add(ROLLBACK_JUMP);
         self.sender.highest_sent = highest;
-        self.sender.stream = u64::from_le_bytes(context.draw());
         self.sender.oldest_sealed = self.sender.number;
-        self.sender.oldest_record = self.sender.number;
+        if self.sender.jumps.len() >= JUMPS_MAX {
+            super::profile::clear(context, Table::Sent)?;
+            self.sender.jumps.clear();
+            self.sender.oldest_record = self.sender.number;
+        } else {
+            self.sender.jumps.insert(first_unused, self.sender.number.saturating_add(1));
+        }
+        self.sender.rolled_back = false;
+        Ok(())
+    }
+
+    /// Tells that the vault was found to be rolled back when it was opened: its ratchets are not used for sending again.
+    /// Do this in a transaction of its own before anything else, and only then settle it with the vault. May be repeated.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub fn vault_rolled_back(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
+        if !self.sender.rolled_back {
+            self.note(context, StoredNotice::RolledBack)?;
+        }
+        if self.me.is_some() {
+            self.retire_ratchets(context)?;
+            self.sender.rolled_back = true;
+            context.save(Table::Meta, state::SENDER, &self.sender)?;
+        }
+        // Nobody listens yet; what there is to show was noted.
+        self.effects.clear();
+        Ok(())
+    }
+
+    /// The ratchets have gone on elsewhere, so none of them may send again; the one-time prekeys may have been used, so
+    /// none of them may be used again.
+    fn retire_ratchets(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
+        self.sender.stream = u64::from_le_bytes(context.draw());
         self.sender.resend.clear();
         super::profile::clear(context, Table::Sealed)?;
         for address in super::sealing::session_addresses(context)? {
@@ -58,12 +99,10 @@ impl Engine {
             }
             self.save_pair(context, address)?;
         }
+        self.fresh_sessions.clear();
         self.renew_keys(context, true)?;
         super::profile::clear(context, Table::Prekey)?;
-        self.forget_sendings(context)?;
-        self.note(context, StoredNotice::RolledBack)?;
-        self.emit(Event::RolledBack);
-        Ok(())
+        self.forget_sendings(context)
     }
 
     /// The server's store is older than what this device has seen of it. What it accepted and lost is sent again, the same

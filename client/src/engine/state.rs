@@ -1,6 +1,6 @@
 //! The engine's records in the vault. Where each lies is said beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_api::encoding::RefreshToken;
 use sealpost_api::ids::{MessageId, ServerId, SessionId, StoreId};
@@ -105,6 +105,12 @@ pub(super) struct Sender {
     pub(super) store: Option<Bin<StoreId>>,
     /// From here on sent records are kept; older ones are dropped.
     pub(super) oldest_record: u64,
+    /// Numbers left out, by the first of them; the next one used. So records from before are found and dropped in time.
+    #[serde(default)]
+    pub(super) jumps: BTreeMap<u64, u64>,
+    /// This vault is known to be rolled back, and the server has not said yet which numbers were used meanwhile.
+    #[serde(default)]
+    pub(super) rolled_back: bool,
     /// From here on sealed frames are kept.
     pub(super) oldest_sealed: u64,
     /// Accepted numbers whose frames were still wanted after a restore and are gone.

@@ -8,7 +8,7 @@ use crate::support::world::PASSWORD;
 use crate::support::{World, name};
 
 /// Adds a second device to the account of `primary`; the new client.
-fn link(world: &mut World, primary: usize) -> usize {
+pub(crate) fn link(world: &mut World, primary: usize) -> usize {
     let info = world.clients[primary].engine.whoami().unwrap();
     let new = world.add();
     let device = DeviceId::new(2).unwrap();

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use sealpost_api::encoding::{B64, EncodedDeviceList};
 use sealpost_client::engine::{Command, CommandError, GapKind, MessageFlag, NoticeBody, Outcome, Undecryptable};
 use sealpost_client::vault::Table;
-use sealpost_crypto::{DeviceAddress, PrekeyPublic};
+use sealpost_crypto::{
+    AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceIdentityKeyPair, DeviceList, DeviceListBody, LocalDevice,
+    PairSessions, PrekeyBundle, PrekeyPublic, RemoteDevice, SignedPrekey, SignedPrekeyId, UnixMillis,
+};
 
 use crate::support::server::Row;
 use crate::support::{World, name};
@@ -266,4 +269,107 @@ fn a_sender_whose_name_does_not_lead_to_it_is_shown_as_unknown() {
     world.sent(0, "bobby", "I am alice");
     assert_eq!(world.server.looked_up, ["bobby", "alice"]);
     assert_eq!(world.shown_messages(1)[0].peer, format!("unknown:{}", account.id));
+}
+
+/// A first message to `victim` from a device of somebody else, with keys and a device list of the server's own making.
+fn forged(world: &mut World, victim: usize, from: DeviceAddress) -> Row {
+    let identity = AccountIdentityKeyPair::from_seed(&[7; 32]);
+    let device = DeviceIdentityKeyPair::from_seed(&[8; 32]);
+    let list = DeviceList::sign(
+        &identity,
+        DeviceListBody {
+            account: from.account,
+            account_identity: identity.public(),
+            version: 1,
+            previous_hash: [0; 32],
+            new_identity: false,
+            devices: vec![DeviceEntry {
+                device: from.device,
+                registration: from.registration,
+                identity: device.public(),
+            }],
+        },
+    )
+    .unwrap();
+    let local =
+        LocalDevice { address: from, account_identity: identity.public(), identity: &device, device_list: &list };
+    let address = world.address(victim);
+    let victims_name = world.clients[victim].engine.whoami().unwrap().username;
+    let victims_list = world.server.account(victims_name.as_str()).lists.last().unwrap().clone();
+    let remote = RemoteDevice::from_list(&victims_list, address.device).unwrap();
+    let signed = world.server.device(address).signed_prekey.clone().unwrap();
+    let bundle = PrekeyBundle {
+        address,
+        signed_prekey: SignedPrekey {
+            id: SignedPrekeyId(signed.id),
+            key: signed.key.0,
+            expires_at: UnixMillis(signed.expires_at),
+            signature: signed.signature.0,
+        },
+        one_time_prekey: None,
+    };
+    let bundle = bundle.verify(&remote, UnixMillis(world.now)).unwrap();
+    let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(99);
+    let mut pair = PairSessions::new(remote);
+    pair.initiate(&mut rng, &local, &bundle).unwrap();
+    let mut record = vec![1, 1];
+    record.extend_from_slice(&1_u64.to_be_bytes());
+    record.extend_from_slice(&[5; 16]);
+    record.extend_from_slice(&3_u64.to_be_bytes());
+    record.extend_from_slice(&1_u64.to_be_bytes());
+    record.extend_from_slice(&[0; 32]);
+    record.extend_from_slice(&world.now.to_be_bytes());
+    record.push(0);
+    record.extend_from_slice(b"forged");
+    let ciphertext = Bytes::from(pair.encrypt(&mut rng, &local, &record).unwrap());
+    Row { from, number: 1, accepted_at: world.now, ciphertext }
+}
+
+#[test]
+fn keys_that_the_server_puts_beside_a_pinned_device_are_refused_and_never_written_to() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.command(0, Command::LookUp(name("bobby"))).unwrap().unwrap();
+    let (alice, bobby) = (world.address(0), world.address(1));
+    let message = forged(&mut world, 0, bobby);
+    put(&mut world, alice, message);
+    assert!(world.shown(0).is_empty());
+    assert!(
+        matches!(&world.warnings(0)[..], [NoticeBody::Undecryptable { reason: Undecryptable::NotAuthentic, .. }]),
+        "{:?}",
+        world.warnings(0)
+    );
+    world.sent(0, "bobby", "for bobby alone");
+    assert_eq!(world.shown(1).last().unwrap(), "for bobby alone");
+}
+
+#[test]
+fn a_session_begun_before_its_device_was_pinned_is_not_written_to_with_other_keys() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.command(0, Command::LookUp(name("bobby"))).unwrap().unwrap();
+    world.offline(0);
+    let second = crate::devices::link(&mut world, 1);
+    let (alice, device) = (world.address(0), world.address(second));
+    let message = forged(&mut world, 0, device);
+    put(&mut world, alice, message);
+    world.online(0);
+    let flags = world.shown_messages(0).pop().unwrap().flags;
+    assert_eq!(flags, [MessageFlag::UnacceptedIdentity]);
+    world.sent(0, "bobby", "for bobby alone");
+    for client in [1, second] {
+        assert_eq!(world.shown(client), ["for bobby alone"], "{client}");
+        assert_eq!(world.warnings(client), [], "{client}");
+    }
+}
+
+#[test]
+fn nobody_else_speaks_for_the_own_account() {
+    let mut world = World::with(&["alice"]);
+    let alice = world.address(0);
+    let other = DeviceAddress { registration: sealpost_crypto::RegistrationId::from_bytes([9; 32]), ..alice };
+    for from in [alice, other] {
+        let message = forged(&mut world, 0, from);
+        put(&mut world, alice, message);
+    }
+    assert!(world.shown(0).is_empty());
+    assert_eq!(world.warnings(0).len(), 2);
 }

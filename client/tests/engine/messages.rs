@@ -1,7 +1,11 @@
 //! Messages: sent, received, acked, in order, once.
 
+use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::problem::ProblemCode;
-use sealpost_client::engine::{Command, CommandError, Event, InvalidCommand, Outcome};
+use sealpost_client::engine::{
+    Command, CommandError, Effect, Event, Input, InvalidCommand, Notice, NoticeBody, Outcome,
+};
+use sealpost_client::vault::Log;
 
 use crate::support::{Fate, Wire, World, name};
 
@@ -238,4 +242,53 @@ fn printed_notices_are_not_shown_again() {
     world.sent(0, "bobby", "two");
     world.kill(1);
     assert_eq!(world.shown(1), ["two"]);
+}
+
+#[test]
+fn what_is_taken_in_together_is_acked_together() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.server.paused = true;
+    for text in ["1", "2", "3"] {
+        world.sent(0, "bobby", text);
+    }
+    world.server.paused = false;
+    let stream = world.clients[1].stream.unwrap();
+    let frames = world.server.deliveries(stream);
+    let inputs = frames.into_iter().filter(|frame| matches!(frame, ServerFrame::Deliver(_))).map(Input::Frame);
+    let effects = world.query(1, |engine, context| engine.handle_all(context, inputs).unwrap());
+    let acks: Vec<usize> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::SendFrame(frame) => match ClientFrame::decode(frame.clone()).unwrap() {
+                ClientFrame::Ack { ids } => Some(ids.len()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(acks, [3]);
+}
+
+#[test]
+fn notices_about_messages_that_are_gone_are_no_end() {
+    let mut world = World::with(&["alice", "bobby"]);
+    for text in ["1", "2", "3", "4"] {
+        world.sent(0, "bobby", text);
+    }
+    for entry in &world.shown_messages(1)[..3] {
+        world.query(1, |_, context| context.vault.remove(Log::History, entry.position).unwrap());
+    }
+    let page = world.query(1, |engine, context| engine.notices(context, 0, 1).unwrap());
+    assert!(matches!(&page[..], [Notice { body: NoticeBody::Message(entry), .. }] if entry.text == "4"), "{page:?}");
+}
+
+#[test]
+fn a_message_that_may_have_been_accepted_stays_in_the_history_when_another_sending_is_refused() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.sent(0, "bobby", "first");
+    world.server.refusals = vec![(ProblemCode::NumberConflict, 0), (ProblemCode::CiphertextTooLarge, 0)];
+    let outcome = world.send(0, "bobby", "perhaps");
+    assert!(matches!(outcome, Some(Err(CommandError::Refused { .. }))), "{outcome:?}");
+    let history = world.query(0, |engine, context| engine.history(context, &name("bobby"), None, 9).unwrap());
+    assert_eq!(history.last().unwrap().text, "perhaps");
 }

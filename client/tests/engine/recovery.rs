@@ -1,7 +1,8 @@
 //! Vaults rolled back, servers restored, sessions repaired, keys renewed.
 
 use bytes::Bytes;
-use sealpost_client::engine::{Command, Event, NoticeBody, Outcome};
+use sealpost_client::engine::{Command, CommandError, Event, NoticeBody, Outcome};
+use sealpost_client::vault::Table;
 
 use crate::support::{World, name};
 
@@ -239,4 +240,108 @@ fn a_message_that_a_rolled_back_vault_sends_a_second_time_is_shown_once() {
     assert!(world.query(0, |engine, _| engine.outbox()).is_empty());
     assert_eq!(world.shown(1), ["1", "2"]);
     assert_eq!(world.warnings(1), []);
+}
+
+#[test]
+fn a_rollback_noticed_at_opening_retires_the_ratchets_before_the_server_is_asked() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.sent(0, "bobby", "1");
+    world.sent(1, "alice", "one");
+    let yesterday = world.clients[0].vault.clone();
+    // What was only taken in since is not seen by the server's count.
+    world.sent(1, "alice", "two");
+    world.clients[0].vault = yesterday;
+    world.kill(0);
+    let taken = world.server.bundles_taken;
+    for _ in 0..2 {
+        // A crash before it was settled repeats it.
+        world.query(0, |engine, context| engine.vault_rolled_back(context).unwrap());
+    }
+    world.online(0);
+    world.sent(0, "bobby", "2");
+    assert!(world.server.bundles_taken > taken, "a new session was begun");
+    let address = world.address(0);
+    assert_eq!(world.server.device(address).highest, 1 + 1025 + 1);
+    assert_eq!(world.shown(1), ["1", "2"]);
+    let told = |body: &&NoticeBody| matches!(body, NoticeBody::RolledBack);
+    assert_eq!(world.warnings(0).iter().filter(told).count(), 1);
+    world.kill(0);
+    world.online(0);
+    world.sent(0, "bobby", "3");
+    assert_eq!(world.server.device(address).highest, 1 + 1025 + 2, "it is over");
+    assert!(!world.query(0, |engine, context| engine.status(context).unwrap().recovering));
+}
+
+#[test]
+fn records_of_what_was_sent_before_a_rollback_are_dropped_after_30_days() {
+    let mut world = World::with(&["alice", "bobby"]);
+    let yesterday = world.clients[0].vault.clone();
+    world.sent(0, "bobby", "lost here");
+    world.clients[0].vault = yesterday;
+    world.kill(0);
+    for text in ["1", "2", "3"] {
+        world.sent(0, "bobby", text);
+    }
+    let yesterday = world.clients[0].vault.clone();
+    world.sent(0, "bobby", "lost too");
+    world.clients[0].vault = yesterday;
+    world.kill(0);
+    world.sent(0, "bobby", "4");
+    let records = |world: &mut World| world.query(0, |_, context| context.vault.count(Table::Sent).unwrap());
+    assert_eq!(records(&mut world), 4, "they are kept for repairs");
+    world.pass(31 * 86_400_000);
+    for text in ["5", "6", "7"] {
+        world.sent(0, "bobby", text);
+    }
+    assert_eq!(records(&mut world), 3);
+}
+
+#[test]
+fn answers_that_are_none_are_asked_for_ever_more_seldom() {
+    let mut world = World::with(&["alice"]);
+    world.spoiled = Some("/v1/prekeys");
+    world.begin(0, Command::RotateKeys);
+    world.pass(600_000);
+    let asked = world.spoiled_answers;
+    assert!((5..60).contains(&asked), "{asked}");
+    world.spoiled = None;
+    world.pass(60_000);
+    let address = world.address(0);
+    assert_eq!(world.server.device(address).signed_prekey.as_ref().unwrap().id, 2);
+}
+
+#[test]
+fn a_repair_with_a_device_that_is_away_does_not_keep_messages_from_the_others() {
+    let mut world = World::with(&["alice", "bobby"]);
+    world.sent(0, "bobby", "hi");
+    let tablet = crate::devices::link(&mut world, 1);
+    world.sent(0, "bobby", "hi both");
+    world.sent(tablet, "alice", "hi");
+    world.offline(0);
+    world.sent(tablet, "alice", "damaged");
+    let alice = world.address(0);
+    let item = world.server.device(alice).queue.values_mut().next().unwrap();
+    let mut bytes = item.ciphertext.to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    item.ciphertext = Bytes::from(bytes);
+    let away = world.address(tablet).device.get();
+    world.server.tamper_bundles = Some(Box::new(move |response| {
+        for bundle in response.bundles.iter_mut().filter(|bundle| bundle.device_id == away) {
+            bundle.signed_prekey = None;
+            bundle.dormant = true;
+        }
+    }));
+    world.online(0);
+    world.begin(0, Command::Send { to: name("bobby"), text: "important".to_owned() });
+    world.pass(120_000);
+    assert_eq!(world.shown(1).last().unwrap(), "important");
+}
+
+#[test]
+fn a_welcome_that_cannot_be_true_ends_what_waits_for_it() {
+    let mut world = World::with(&["alice"]);
+    world.offline(0);
+    let address = world.address(0);
+    world.server.device(address).highest = u64::MAX - 1;
+    assert_eq!(world.command(0, Command::GoOnline), Some(Err(CommandError::BadAnswer)));
 }

@@ -69,6 +69,9 @@ pub(crate) struct World {
     pub(crate) fate: Box<dyn FnMut(&Wire) -> Fate>,
     next_stream: usize,
     pub(crate) sends_on_wire: usize,
+    /// Requests to paths that begin so are answered by something that is no answer.
+    pub(crate) spoiled: Option<&'static str>,
+    pub(crate) spoiled_answers: usize,
 }
 
 impl World {
@@ -82,6 +85,8 @@ impl World {
             fate: Box::new(|_| Fate::Arrive),
             next_stream: 0,
             sends_on_wire: 0,
+            spoiled: None,
+            spoiled_answers: 0,
         }
     }
 
@@ -242,7 +247,12 @@ impl World {
                     let result = Err(RequestFailure::Unreachable);
                     self.input(client, Input::Response { request: request.id, result }, fate);
                 } else {
-                    let response = self.server.handle(self.now, &request);
+                    let mut response = self.server.handle(self.now, &request);
+                    if self.spoiled.is_some_and(|path| request.path.starts_with(path)) {
+                        self.spoiled_answers += 1;
+                        response.status = 200;
+                        response.body = b"<html>".to_vec();
+                    }
                     self.close_dropped();
                     self.wires.push_back((client, life, Wire::Response(request.id, response)));
                 }
