@@ -14,6 +14,8 @@
 mod adapters;
 mod network;
 mod sends;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::thread::JoinHandle;

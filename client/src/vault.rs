@@ -89,8 +89,7 @@ pub enum Table {
     Inbox = 5,
     /// Private halves of prekeys.
     Prekey = 6,
-    /// Device state that belongs to the outbox.
-    Outbox = 7,
+    // 7 is not used.
     /// Requests that are stored before they are sent.
     Request = 8,
     /// Sealed frames by number.

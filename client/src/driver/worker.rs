@@ -14,7 +14,9 @@ use super::DriverError;
 use super::adapters::Clock;
 use super::network::{Arrived, Network, Server};
 use super::sends::{self, SendToken};
-use crate::engine::{Command, CommandError, CommandId, Context, Effect, Engine, EngineError, Event, Input, Outcome};
+use crate::engine::{
+    Command, CommandError, CommandId, Context, Effect, Engine, EngineError, Event, Input, OfflineReason, Outcome,
+};
 use crate::native::TransportError;
 use crate::vault::{Vault, VaultTransaction};
 
@@ -23,6 +25,8 @@ use crate::vault::{Vault, VaultTransaction};
 const BATCH_MAX: usize = 128;
 /// The longest sleep, so that a clock that was set forward is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The pause before a new engine goes online, in ms: a disk that is full stays so for a while.
+const RESUME_AFTER_MS: u64 = 1_000;
 
 type Answer = oneshot::Sender<Result<Outcome, DriverError>>;
 type Question = Box<dyn FnOnce(&mut Engine, &mut Context<'_>) -> Result<(), EngineError> + Send>;
@@ -55,6 +59,8 @@ pub(super) struct Worker {
     network: Network,
     arrivals: mpsc::Receiver<Arrived>,
     wake_at: Option<UnixMillis>,
+    /// When to go online again after the engine was opened anew.
+    resume_at: Option<UnixMillis>,
     next_command: u64,
     waiting: HashMap<CommandId, Waiting>,
     /// Who waits for a message that an earlier ask put into the outbox.
@@ -70,7 +76,15 @@ impl Worker {
         clock: Box<dyn Clock>,
         reports: watch::Sender<Option<TransportError>>,
     ) -> Result<Self, EngineError> {
-        let engine = open_engine(&mut vault, clock.as_ref())?;
+        let mut engine = open_engine(&mut vault, clock.as_ref())?;
+        if vault.rolled_back() {
+            let now = clock.now();
+            vault.transaction(|vault| {
+                engine.vault_rolled_back(&mut Context { vault, now, rng: &mut UnwrapErr(SysRng) })
+            })?;
+            // A crash before this repeats it.
+            vault.settle_rollback()?;
+        }
         let (network, arrivals) = Network::new(server, reports);
         Ok(Self {
             vault,
@@ -79,6 +93,7 @@ impl Worker {
             network,
             arrivals,
             wake_at: None,
+            resume_at: None,
             next_command: 0,
             waiting: HashMap::new(),
             waiting_for_message: HashMap::new(),
@@ -119,6 +134,10 @@ impl Worker {
                 self.wake_at = None;
                 inputs.push(Input::Tick);
             }
+            if self.resume_at.is_some_and(|at| at <= self.clock.now()) {
+                self.resume_at = None;
+                inputs.push(Input::Command { id: self.draw_id(), command: Command::GoOnline });
+            }
             let outcome = self.step(asks, inputs, &mut stopped);
             if outcome.is_err() || stopped.is_some() {
                 break;
@@ -144,11 +163,18 @@ impl Worker {
         for ask in asks {
             match ask {
                 Ask::Command { command, answer } => {
+                    if matches!(command, Command::GoOffline) {
+                        self.resume_at = None;
+                    }
                     let id = self.draw_id();
                     self.waiting.insert(id, Waiting { answer, taken: None });
                     inputs.push(Input::Command { id, command });
                 }
                 Ask::Send { token, to, text, taken, answer } => {
+                    if token.is_some_and(|token| self.tokens.values().any(|begun| *begun == token)) {
+                        // The same message, asked for a moment ago: that one is to be known on disk first.
+                        self.process(std::mem::take(&mut inputs))?;
+                    }
                     if let Some(input) = self.begin_send(token, to, text, taken, answer)? {
                         inputs.push(input);
                     }
@@ -158,8 +184,8 @@ impl Worker {
                     let found = self.transaction(|engine, context| question(engine, context).map(|()| Vec::new()));
                     let answer = found.as_ref().map(|_| ()).map_err(|error| DriverError::Engine(chain(error)));
                     let _ = failed.send(answer);
-                    if found.is_err() {
-                        self.reopen()?;
+                    if let Err(error) = found {
+                        self.reopen(&error)?;
                     }
                 }
                 Ask::Listen(listener) => self.listeners.push(listener),
@@ -209,10 +235,7 @@ impl Worker {
         }
         let tokens = std::mem::take(&mut self.tokens);
         let handled = self.transaction(|engine, context| {
-            let mut effects = Vec::new();
-            for input in inputs {
-                effects.extend(engine.handle(context, input)?);
-            }
+            let effects = engine.handle_all(context, inputs)?;
             for effect in &effects {
                 if let Effect::Emit(event) = effect {
                     note_event(context.vault, event, &tokens)?;
@@ -229,10 +252,7 @@ impl Worker {
             }
             Err(error) => {
                 tracing::error!(error = chain(&error), "a vault transaction failed; going on from the vault");
-                for (_, waiting) in self.waiting.drain() {
-                    let _ = waiting.answer.send(Err(DriverError::Engine(chain(&error))));
-                }
-                self.reopen()
+                self.reopen(&error)
             }
         }
     }
@@ -249,13 +269,21 @@ impl Worker {
         })
     }
 
-    /// A new engine from what is on disk. What the old one had under way is gone, and so is its stream.
-    fn reopen(&mut self) -> Result<(), EngineError> {
+    /// A new engine from what is on disk. What the old one had under way is gone, and so is its stream; whoever waits for
+    /// it is told. If it was to be online, so is the new one, after a pause.
+    fn reopen(&mut self, error: &EngineError) -> Result<(), EngineError> {
+        for (_, waiting) in self.waiting.drain() {
+            let _ = waiting.answer.send(Err(DriverError::Engine(chain(error))));
+        }
+        self.tokens.clear();
+        if self.engine.is_wanted_online() {
+            self.resume_at = Some(self.clock.now().saturating_add(RESUME_AFTER_MS));
+        }
         self.network.close_stream();
         self.network.forget_requests();
         self.engine = open_engine(&mut self.vault, self.clock.as_ref())?;
         self.wake_at = None;
-        self.tell(&Event::Offline { reason: crate::engine::OfflineReason::Asked, retry_at: None });
+        self.tell(&Event::Offline { reason: OfflineReason::Asked, retry_at: self.resume_at });
         Ok(())
     }
 
@@ -308,8 +336,8 @@ impl Worker {
     }
 
     fn until_wake(&self) -> Duration {
-        self.wake_at
-            .map_or(SLEEP_MAX, |at| Duration::from_millis(at.0.saturating_sub(self.clock.now().0)).min(SLEEP_MAX))
+        let next = self.wake_at.into_iter().chain(self.resume_at).min();
+        next.map_or(SLEEP_MAX, |at| Duration::from_millis(at.0.saturating_sub(self.clock.now().0)).min(SLEEP_MAX))
     }
 }
 

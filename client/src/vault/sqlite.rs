@@ -136,6 +136,12 @@ impl Vault {
         Ok(())
     }
 
+    /// Makes the disk full for whatever needs more than this many pages.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages: u32) {
+        self.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    }
+
     /// Runs `body` in a transaction: committed and synced to the disk when this returns without an error, else all is as
     /// before.
     ///

@@ -275,7 +275,7 @@ fn a_full_disk_fails_the_transaction_and_nothing_before_it() {
     let mut vault = place.create();
     fill(&mut vault);
     // SQLite's own limit fails as a full disk does; 40 pages hold what is there and a little more.
-    vault.connection.pragma_update(None, "max_page_count", 40).unwrap();
+    vault.limit_pages(40);
     let failed: Result<(), VaultError> = vault.transaction(|vault| {
         vault.put(Table::Meta, b"account", b"mallory")?;
         (0..1000_u32).try_for_each(|index| vault.put(Table::Sealed, &index.to_be_bytes(), &[1; 1000]))

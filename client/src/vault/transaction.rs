@@ -180,7 +180,6 @@ const fn table_name(table: Table) -> &'static str {
         Table::Session => "table of sessions",
         Table::Inbox => "inbox",
         Table::Prekey => "table of prekeys",
-        Table::Outbox => "table of the outbox",
         Table::Request => "table of requests",
         Table::Sealed => "table of sealed frames",
         Table::Peer => "table of peers",

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use super::*;
+use crate::driver::{Driver, SystemClock};
+use crate::engine::{Notice, NoticeBody};
 use crate::vault::header::VaultId;
 use crate::vault::keyring::{Entry, Keyring};
 
@@ -144,4 +146,24 @@ fn without_a_secret_service_it_is_said_and_nothing_is_left() {
     }
     assert!(!place.path.exists());
     drop(place.create());
+}
+
+#[test]
+fn the_driver_tells_of_a_roll_back_once_and_settles_it() {
+    let (keyring, place) = (MemoryKeyring::default(), Place::new());
+    drop(Vault::create_in(&keyring, &place.path, &label(), CHEAP).unwrap());
+    let yesterday = fs::read(&place.path).unwrap();
+    drop(open(&keyring, &place).unwrap());
+    fs::write(&place.path, &yesterday).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for _ in 0..2 {
+        let vault = open(&keyring, &place).unwrap();
+        let driver = Driver::start(vault, None, Box::new(SystemClock)).unwrap();
+        runtime.block_on(async {
+            let notices = driver.query(|engine, context| engine.notices(context, 0, 9)).await.unwrap();
+            assert!(matches!(&notices[..], [Notice { body: NoticeBody::RolledBack, .. }]), "{notices:?}");
+            driver.stop().await;
+        });
+    }
+    assert!(!open(&keyring, &place).unwrap().rolled_back());
 }
