@@ -22,7 +22,6 @@ pub(crate) fn ci() -> Result<()> {
 /// Doctests, then every other test.
 pub(crate) fn test() -> Result<()> {
     run_cargo(&["test", "--locked", "--workspace", "--doc", "--quiet"], &[])?;
-    // Whole-program tests start the server and the CLI: nextest builds only the binaries of the crate under test.
-    run_cargo(&["build", "--locked", "--package", "sealpost-server", "--package", "sealpost"], &[])?;
+    // Whole-program tests start the server and the command line, which are built with their own crates' tests.
     run_cargo(&["nextest", "run", "--locked", "--workspace", "--no-fail-fast"], &[])
 }
