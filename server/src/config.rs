@@ -11,6 +11,7 @@ use sealpost_api::server::RegistrationPolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::service::limiter::{Limit, LimitError, LimitTable};
+use crate::store::embedded::EmbeddedOptions;
 
 mod args;
 mod load;
@@ -57,6 +58,8 @@ pub struct Config {
     pub stream: StreamConfig,
     /// Quotas.
     pub queue: QueueConfig,
+    /// The database.
+    pub store: StoreConfig,
     /// Where a secret for password hashes is kept apart from the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pepper_file: Option<PathBuf>,
@@ -130,6 +133,21 @@ impl Default for QueueConfig {
             bytes_max: QUEUE_MAX_BYTES,
             sender_messages_max: SENDER_SHARE_MESSAGES,
         }
+    }
+}
+
+/// The database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Free bytes below which nothing is accepted. It should hold twice the largest log (128 MiB), so that acks and deletions
+    /// go on while the disk is full; less is for small disks.
+    pub reserve_bytes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { reserve_bytes: EmbeddedOptions::default().reserve_bytes }
     }
 }
 

@@ -82,7 +82,11 @@ async fn serve(config: Config) -> Result<()> {
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let mut seed = [0; 32];
     random.fill(&mut seed);
-    let store = Arc::new(EmbeddedStore::open(&config.data, &EmbeddedOptions::default(), &seed)?);
+    let options = EmbeddedOptions { reserve_bytes: config.store.reserve_bytes, ..EmbeddedOptions::default() };
+    let store = Arc::new(EmbeddedStore::open(&config.data, &options, &seed)?);
+    if let Err(error) = store.ready().await {
+        tracing::warn!(%error, "nothing is accepted until there is room; see [store] reserve_bytes");
+    }
     let outcome = serve_store(&config, connections_max, listen, &mut signals, clock, random, &store).await;
     store.close().await;
     outcome

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,7 @@ EXAMPLES
       sealpost-server serve --listen 127.0.0.1:8080 --plain-http --trust-proxy
 
 A flag wins over its environment variable, that over the TOML file of --config, that over the default.
+A switch may be turned off again where it is stronger: `--trust-proxy=false`, `SEALPOST_SERVER_PLAIN_HTTP=false`.
 `--print-config` prints the outcome as such a file, with every rate limit.")]
 pub struct ServeArgs {
     /// A TOML file; see --print-config for everything it may hold.
@@ -87,14 +89,14 @@ pub struct ServeArgs {
     #[arg(long, env = "SEALPOST_SERVER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     /// No TLS here: a proxy ends it. Only on a loopback address.
-    #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP", conflicts_with = "tls_cert")]
-    pub plain_http: bool,
-    /// With --plain-http, allow any address. Everyone between here and the proxy sees every token.
-    #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP_ANYWHERE", requires = "plain_http")]
-    pub plain_http_anywhere: bool,
+    #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub plain_http: Option<bool>,
+    /// With plain HTTP, allow any address. Everyone between here and the proxy sees every token.
+    #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP_ANYWHERE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub plain_http_anywhere: Option<bool>,
     /// Believe the client address that a proxy in front of it names.
-    #[arg(long, env = "SEALPOST_SERVER_TRUST_PROXY")]
-    pub trust_proxy: bool,
+    #[arg(long, env = "SEALPOST_SERVER_TRUST_PROXY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub trust_proxy: Option<bool>,
     /// Who may register [default: open on a loopback address with the built-in certificate, else invite].
     #[arg(long, env = "SEALPOST_SERVER_REGISTRATION", value_name = "POLICY")]
     pub registration: Option<Registration>,

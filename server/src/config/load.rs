@@ -9,7 +9,9 @@ use sealpost_api::server::RegistrationPolicy;
 use serde::Deserialize;
 
 use super::args::Registration;
-use super::{CONNECTIONS_MAX, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StreamConfig, TlsConfig};
+use super::{
+    CONNECTIONS_MAX, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StoreConfig, StreamConfig, TlsConfig,
+};
 use crate::service::limiter::{Limit, LimitError, LimitTable};
 
 /// The largest configuration file worth reading.
@@ -41,6 +43,12 @@ pub enum LoadError {
     /// A number must not be zero.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// A certificate and no TLS.
+    #[error("a certificate and --plain-http contradict each other; leave one out, or say --plain-http=false")]
+    PlainWithCertificate,
+    /// Nothing says that there is no TLS.
+    #[error("--plain-http-anywhere means nothing without --plain-http")]
+    AnywhereWithoutPlain,
 }
 
 /// The file. Everything may be left out; what is not known is refused.
@@ -61,6 +69,7 @@ struct FileConfig {
     log: FileLogConfig,
     stream: StreamConfig,
     queue: QueueConfig,
+    store: StoreConfig,
     pepper_file: Option<PathBuf>,
     limits: BTreeMap<String, Limit>,
 }
@@ -78,11 +87,7 @@ struct FileLogConfig {
 /// [`LoadError`]
 pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
     let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
-    let tls = match (args.tls_cert, args.tls_key, args.plain_http) {
-        (Some(certificate), Some(key), _) => TlsConfig::Files { certificate, key },
-        (_, _, true) => TlsConfig::Plain { anywhere: args.plain_http_anywhere },
-        _ => file.tls.unwrap_or(TlsConfig::BuiltIn),
-    };
+    let tls = tls(&args, file.tls)?;
     let registration = args.registration.map(|policy| match policy {
         Registration::Open => RegistrationPolicy::Open,
         Registration::Invite => RegistrationPolicy::Invite,
@@ -107,6 +112,9 @@ pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
     if file.stream.ping_millis == 0 {
         return Err(LoadError::Zero("stream.ping_millis"));
     }
+    let mut allowed_origins = if args.allowed_origins.is_empty() { file.allowed_origins } else { args.allowed_origins };
+    // An empty variable names no page, and an empty `Origin` is none.
+    allowed_origins.retain(|origin| !origin.is_empty());
     Ok(Config {
         data,
         listen: args.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8443".to_owned()),
@@ -114,10 +122,10 @@ pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
         ready_file: args.ready_file.or(file.ready_file),
         node: args.node.or(file.node).unwrap_or_else(|| "sealpost".to_owned()),
         registration: registration.or(file.registration),
-        allowed_origins: if args.allowed_origins.is_empty() { file.allowed_origins } else { args.allowed_origins },
+        allowed_origins,
         workers,
         connections_max,
-        trust_proxy: args.trust_proxy || file.trust_proxy,
+        trust_proxy: args.trust_proxy.unwrap_or(file.trust_proxy),
         tls,
         log: LogConfig {
             format,
@@ -125,9 +133,27 @@ pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
         },
         stream: file.stream,
         queue: file.queue,
+        store: file.store,
         pepper_file: args.pepper_file.or(file.pepper_file),
         limits: limits(file.limits)?,
     })
+}
+
+/// How the connection is protected. Plain HTTP on any address needs two words that agree; wherever they do not, it is refused.
+fn tls(args: &ServeArgs, file: Option<TlsConfig>) -> Result<TlsConfig, LoadError> {
+    let plain = |of_file| TlsConfig::Plain { anywhere: args.plain_http_anywhere.unwrap_or(of_file) };
+    let chosen = match (&args.tls_cert, &args.tls_key, args.plain_http, file) {
+        (Some(_), _, Some(true), _) => return Err(LoadError::PlainWithCertificate),
+        (Some(certificate), Some(key), ..) => TlsConfig::Files { certificate: certificate.clone(), key: key.clone() },
+        (_, _, None | Some(true), Some(TlsConfig::Plain { anywhere })) => plain(anywhere),
+        (_, _, Some(true), _) => plain(false),
+        (_, _, Some(false), Some(TlsConfig::Plain { .. }) | None) | (_, _, None, None) => TlsConfig::BuiltIn,
+        (_, _, _, Some(other)) => other,
+    };
+    if args.plain_http_anywhere == Some(true) && !matches!(chosen, TlsConfig::Plain { .. }) {
+        return Err(LoadError::AnywhereWithoutPlain);
+    }
+    Ok(chosen)
 }
 
 /// The whole table, with the file's lines in it, so that what is printed is complete.
@@ -184,6 +210,43 @@ mod tests {
         let config = load_with(file, ServeArgs { data: Some("/b".into()), ..ServeArgs::default() }).unwrap();
         let printed = toml::to_string(&config).unwrap();
         assert_eq!(load_with(&printed, ServeArgs::default()).unwrap(), config);
+    }
+
+    #[test]
+    fn a_switch_that_is_turned_off_wins_over_a_file_that_turns_it_on() {
+        let file = "trust_proxy = true\n[tls]\nmode = 'plain'\nanywhere = true\n";
+        let args = ServeArgs { data: Some("/b".into()), ..ServeArgs::default() };
+        let config = load_with(file, args.clone()).unwrap();
+        assert_eq!((config.trust_proxy, config.tls), (true, TlsConfig::Plain { anywhere: true }));
+        let off = ServeArgs { trust_proxy: Some(false), plain_http_anywhere: Some(false), ..args.clone() };
+        let config = load_with(file, off).unwrap();
+        assert_eq!((config.trust_proxy, config.tls), (false, TlsConfig::Plain { anywhere: false }));
+        let off = ServeArgs { plain_http: Some(false), ..args };
+        assert_eq!(load_with(file, off).unwrap().tls, TlsConfig::BuiltIn);
+    }
+
+    #[test]
+    fn a_certificate_is_never_given_up_for_plain_http() {
+        let args = ServeArgs {
+            data: Some("/b".into()),
+            tls_cert: Some("c.pem".into()),
+            tls_key: Some("k.pem".into()),
+            ..ServeArgs::default()
+        };
+        let files = TlsConfig::Files { certificate: "c.pem".into(), key: "k.pem".into() };
+        for (plain_http, file) in [(None, ""), (Some(false), ""), (None, "[tls]\nmode = 'plain'\nanywhere = false\n")] {
+            assert_eq!(load_with(file, ServeArgs { plain_http, ..args.clone() }).unwrap().tls, files, "{file}");
+        }
+        let both = ServeArgs { plain_http: Some(true), ..args.clone() };
+        assert!(matches!(load_with("", both), Err(LoadError::PlainWithCertificate)));
+        let anywhere = ServeArgs { plain_http_anywhere: Some(true), ..args };
+        assert!(matches!(load_with("", anywhere), Err(LoadError::AnywhereWithoutPlain)));
+    }
+
+    #[test]
+    fn an_empty_origin_allows_nobody() {
+        let args = ServeArgs { data: Some("/b".into()), allowed_origins: vec![String::new()], ..ServeArgs::default() };
+        assert!(load_with("", args).unwrap().allowed_origins.is_empty());
     }
 
     #[test]
