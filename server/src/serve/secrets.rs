@@ -32,6 +32,9 @@ pub enum SecretsError {
     /// A file is not what it should be.
     #[error("{} is damaged; restore it from a backup", .0.display())]
     Damaged(PathBuf),
+    /// A file that is made once is gone.
+    #[error("{} is gone; without it the names of deleted accounts would be free again; restore it from a backup", .0.display())]
+    Missing(PathBuf),
     /// The pepper has a wrong length.
     #[error("{} must hold 16 to 1,024 bytes", .0.display())]
     PepperLength(PathBuf),
@@ -77,13 +80,17 @@ impl Secrets {
     pub(super) fn load(data: &Path, pepper_file: Option<&Path>, random: &dyn Random) -> Result<Self, SecretsError> {
         let (keys_path, names_path) = (data.join(TOKEN_KEYS), data.join(RETIRED_NAMES_KEY));
         let is_new = !keys_path.exists();
-        if is_new {
-            write_token_keys(&keys_path, &[TokenKey::generate(random)])?;
-        }
         if !names_path.exists() {
+            // It is made first and never again: with another key every retired name could be registered anew.
+            if !is_new {
+                return Err(SecretsError::Missing(names_path));
+            }
             let mut key = Zeroizing::new([0; 32]);
             random.fill(key.as_mut());
             replace(&names_path, URL_SAFE_NO_PAD.encode(key.as_slice()).as_bytes(), 0o600)?;
+        }
+        if is_new {
+            write_token_keys(&keys_path, &[TokenKey::generate(random)])?;
         }
         let names_text = read(&names_path)?;
         let names_key = decode(&names_path, names_text.trim_ascii())?;
@@ -161,6 +168,27 @@ mod tests {
         let again = Secrets::load(folder.path(), None, &SystemRandom).unwrap();
         assert!(first.is_new() && !again.is_new());
         assert_eq!(first.token_keys[0].seed(), again.token_keys[0].seed());
+    }
+
+    #[test]
+    fn the_key_of_retired_names_is_never_made_a_second_time() {
+        let folder = tempfile::tempdir().unwrap();
+        Secrets::load(folder.path(), None, &SystemRandom).unwrap();
+        let path = folder.path().join(RETIRED_NAMES_KEY);
+        fs::remove_file(&path).unwrap();
+        let refused = Secrets::load(folder.path(), None, &SystemRandom);
+        assert!(matches!(refused, Err(SecretsError::Missing(missing)) if missing == path));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_first_start_that_ended_between_two_secrets_begins_again() {
+        let folder = tempfile::tempdir().unwrap();
+        Secrets::load(folder.path(), None, &SystemRandom).unwrap();
+        let names = fs::read(folder.path().join(RETIRED_NAMES_KEY)).unwrap();
+        fs::remove_file(folder.path().join(TOKEN_KEYS)).unwrap();
+        assert!(Secrets::load(folder.path(), None, &SystemRandom).unwrap().is_new());
+        assert_eq!(fs::read(folder.path().join(RETIRED_NAMES_KEY)).unwrap(), names);
     }
 
     #[test]
