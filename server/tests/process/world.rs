@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sealpost_api::accounts::RegisterRequest;
@@ -75,17 +75,30 @@ impl World {
     }
 
     pub(super) fn start(&mut self, flags: &[&str]) -> Running {
+        let command = self.serve(flags);
+        self.start_command(command)
+    }
+
+    /// On this machine, where a write beyond [`Running::limit_files`] fails instead of killing: an ignored signal stays
+    /// ignored across `exec`.
+    pub(super) fn start_where_writes_can_fail(&mut self) -> Running {
+        let mut command = Command::new("/bin/sh");
+        command
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .stdin(Stdio::null())
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_sealpost-server"), "serve"])
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(self.data());
+        self.start_command(command)
+    }
+
+    fn start_command(&mut self, mut command: Command) -> Running {
         self.runs += 1;
         let (log, ready) = (self.file(&format!("log{}", self.runs)), self.file(&format!("ready{}.json", self.runs)));
         let output = fs::File::create(&log).unwrap();
-        let child = self
-            .serve(flags)
-            .arg("--ready-file")
-            .arg(&ready)
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
+        let child =
+            command.arg("--ready-file").arg(&ready).stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
         let mut running = Running { child, ready: serde_json::Value::Null, log };
         let begin = Instant::now();
         while !ready.exists() {
@@ -123,6 +136,12 @@ impl Running {
 
     pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// From now on no file of the process can grow beyond this many bytes.
+    pub(super) fn limit_files(&self, bytes: u64) {
+        let limit = Rlimit { current: Some(bytes), maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
     }
 
     pub(super) fn kill(mut self) {

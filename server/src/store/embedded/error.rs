@@ -55,3 +55,37 @@ impl From<DbError> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn failure(code: std::ffi::c_int) -> DbError {
+        DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    /// threat_74: whatever leaves it open what the disk holds ends the store; what SQLite rolls back does not.
+    #[test]
+    fn a_failed_fsync_is_fatal_and_a_full_disk_is_not() {
+        for code in [
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_DIR_FSYNC,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_SHORT_READ,
+            ffi::SQLITE_IOERR_TRUNCATE,
+            ffi::SQLITE_CORRUPT_VTAB,
+            ffi::SQLITE_READONLY_DBMOVED,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_NOTADB,
+        ] {
+            assert!(failure(code).is_fatal(), "{code}");
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_NOMEM, ffi::SQLITE_CONSTRAINT_UNIQUE] {
+            assert!(!failure(code).is_fatal(), "{code}");
+        }
+        assert_eq!(StoreError::from(failure(ffi::SQLITE_FULL)), StoreError::DiskFull);
+        assert!(!DbError::Answer(StoreError::DiskFull).is_fatal() && !DbError::Corrupt("a row").is_fatal());
+    }
+}
