@@ -16,6 +16,7 @@ use crate::store::{QueueLimits, Store};
 pub mod accounts;
 pub mod devices;
 pub mod error;
+mod expiry;
 pub mod hub;
 mod keys;
 pub mod limiter;

@@ -7,6 +7,7 @@ mod stream {
     mod accepting;
     mod closing;
     mod delivering;
+    mod expiring;
     mod protocol;
     mod slow;
     mod world;

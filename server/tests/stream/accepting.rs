@@ -198,3 +198,24 @@ async fn a_sender_above_the_rate_is_told_when_to_come_back_and_a_retry_of_an_acc
     sender.send(text(3, &bob, "text")).await;
     assert_eq!(sender.sent().await.number.0, 3);
 }
+
+#[actix_web::test]
+async fn repeating_what_was_accepted_takes_nothing_from_the_rate() {
+    let mut options = Options::default();
+    options.limits.set("send_pair", Limit { burst: 3, tokens: 1, per_seconds: 1 }).unwrap();
+    let world = World::start_with(options).await;
+    let (alice, bob) = (world.person("alice").await, world.person("bob").await);
+    let mut sender = world.online(&alice.devices[0]).await;
+    sender.send(text(1, &bob, "text")).await;
+    assert_ne!(sender.sent().await.accepted_at, 0);
+    for _ in 0..5 {
+        sender.send(text(1, &bob, "text")).await;
+        assert_eq!(sender.sent().await.accepted_at, 0);
+    }
+    for number in 2..=3 {
+        sender.send(text(number, &bob, "text")).await;
+        assert_eq!(sender.sent().await.number.0, number);
+    }
+    sender.send(text(4, &bob, "text")).await;
+    assert_eq!(sender.refused().await.code, ProblemCode::RateLimited);
+}

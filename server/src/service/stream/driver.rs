@@ -17,12 +17,12 @@ use sealpost_crypto::DeviceAddress;
 use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Delivery};
-use super::live::{Accepted, delivery_frame, offer_live};
+use super::live::{Accepted, delivery_frame, give_back, offer_live};
 use super::open::error;
 use super::timers::Timers;
 use super::{Gone, Incoming, Reader, Writer, sends};
 use crate::service::hub::{CloseReason, Letters, Registration};
-use crate::service::limiter::{LimitKey, LimitName};
+use crate::service::limiter::LimitName;
 use crate::service::{Caller, Core, ServiceError, Services};
 use crate::store::{Accept, AcceptOutcome, QueueItem, Refusal, StoreError};
 
@@ -313,17 +313,14 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         }
         let core = Arc::clone(self.core());
         let now = core.clock.now();
-        let accept = Accept {
-            from: self.address(),
-            epoch: self.opened.epoch,
-            // Taken for every send and looked at after the window: a retry of an accepted number is answered all the same.
-            rate: core.limiter.take(now, LimitName::SendPair, LimitKey::Pair(self.address().account, send.to)),
-            limits: core.settings.queue,
-            send: send.clone(),
-        };
+        // Taken for every send and looked at after the window: a retry of an accepted number is answered all the same.
+        let rate = core.limiter.take_send(&self.address(), &send.to, now);
+        let (to, paid) = (send.to, rate.is_ok());
+        let (from, epoch, limits) = (self.address(), self.opened.epoch, core.settings.queue);
+        let accept = Accept { from, epoch, rate, limits, send: send.clone() };
         self.accepts.push_back(Box::pin(async move {
             let result = core.store.accept(accept, now).await;
-            Accepted { number, now, copies: send.copies, result }
+            Accepted { number, to, paid, now, copies: send.copies, result }
         }));
         Ok(())
     }
@@ -346,6 +343,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         }
         self.put(&frame);
         offer_live(self.core(), self.address(), &accepted);
+        give_back(self.core(), self.address(), &accepted);
         match accepted.result {
             Ok(AcceptOutcome::Refused(Refusal::Superseded)) => Err(CloseReason::Replaced),
             _ => Ok(()),

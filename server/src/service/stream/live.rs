@@ -2,7 +2,7 @@
 
 use sealpost_api::frames::{Copy, Deliver, Expired, Missed, ServerFrame};
 use sealpost_api::ids::MessageNumber;
-use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
 use crate::relay::Hint;
 use crate::service::Core;
@@ -11,6 +11,9 @@ use crate::store::{AcceptOutcome, QueueItem, StoreError};
 /// The store's answer to one send.
 pub(super) struct Accepted {
     pub(super) number: MessageNumber,
+    pub(super) to: AccountId,
+    /// Whether a token of the rate was taken for it.
+    pub(super) paid: bool,
     pub(super) now: UnixMillis,
     pub(super) copies: Vec<Copy>,
     pub(super) result: Result<AcceptOutcome, StoreError>,
@@ -31,6 +34,14 @@ pub(super) fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) 
         if !core.hub.offer(address, item) {
             core.relay.publish(Hint::Wake(*address));
         }
+    }
+}
+
+/// Gives the token back for what was no new message: a client that repeats what it has no answer to, as it should, must
+/// not have to wait with its next message for that. A refusal costs, or one could be asked for without end.
+pub(super) fn give_back(core: &Core, from: DeviceAddress, accepted: &Accepted) {
+    if accepted.paid && !matches!(accepted.result, Ok(AcceptOutcome::Accepted { .. } | AcceptOutcome::Refused(_))) {
+        core.limiter.give_back_send(&from, &accepted.to, core.clock.now());
     }
 }
 
