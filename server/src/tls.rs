@@ -124,15 +124,21 @@ fn certified(
         Source::Authority(authority) => authority.ensure_leaf(names, now)?,
         Source::Files { certificate, key } => (certificate.clone(), key.clone()),
     };
-    let chain = CertificateDer::pem_file_iter(&certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| TlsError::Certificate(certificate.clone(), error))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate(certificate));
+    let mut chain = read_chain(&certificate)?;
+    if let Source::Authority(authority) = source {
+        // A private authority is in nobody's roots: it goes along, so that a client can show its fingerprint and pin it.
+        chain.extend(read_chain(authority.certificate_path())?);
     }
     let key_der = PrivateKeyDer::from_pem_file(&key).map_err(|error| TlsError::Key(key, error))?;
     // Refuses a key that does not belong to the certificate.
     CertifiedKey::from_der(chain, key_der, provider).map_err(TlsError::Unusable)
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| TlsError::Certificate(path.to_owned(), error))?;
+    if chain.is_empty() { Err(TlsError::NoCertificate(path.to_owned())) } else { Ok(chain) }
 }
 
 #[cfg(test)]

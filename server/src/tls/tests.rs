@@ -69,3 +69,20 @@ fn a_certificate_with_another_key_is_refused() {
     let source = Source::Files { certificate: one.join("server.pem"), key: other.join("server.key") };
     assert!(matches!(Certificates::load(source, &[], NOW), Err(TlsError::Unusable(_))));
 }
+
+#[test]
+fn the_built_in_authority_goes_along_so_that_its_fingerprint_can_be_shown_and_pinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("tls");
+    let authority = Authority::open(&folder, NOW).unwrap();
+    let fingerprint = authority.fingerprint().to_owned();
+    let certificates = Certificates::load(Source::Authority(authority), &names(&["localhost"]), NOW).unwrap();
+    let chain = certificates.current.read().cert.clone();
+    assert_eq!(chain.len(), 2);
+    let shown: String =
+        sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &chain[1]))
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+    assert_eq!(shown, fingerprint);
+}
