@@ -2,6 +2,8 @@
 
 #[path = "support/server.rs"]
 pub(crate) mod server;
+#[path = "support/stream.rs"]
+mod stream;
 #[path = "support/vault.rs"]
 pub(crate) mod vault;
 #[path = "support/world.rs"]

@@ -133,6 +133,10 @@ impl Services {
             next_hash: *next.as_bytes(),
         };
         statement.verify(&record.identity, &request.signature.0).map_err(|_| invalid())?;
+        if old == next {
+            // A token that succeeds itself would never be spent, and its theft never noticed.
+            return Err(invalid());
+        }
         let now = self.core.clock.now();
         match self.core.store.rotate_refresh_token(session, old, next, now).await? {
             RotateRefreshToken::Rotated { generation } | RotateRefreshToken::Repeated { generation } => {

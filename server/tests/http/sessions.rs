@@ -170,6 +170,16 @@ async fn a_refresh_without_the_devices_signature_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_cannot_succeed_itself() {
+    let server = TestServer::start(Options::default()).await;
+    let mut alice = Account::register(&server, "alice").await;
+    let itself = alice.device.refresh.hash();
+    let request = alice.device.refresh_request(server_id(&server), &alice.device.refresh, itself);
+    server.post("/v1/sessions/refresh", "", &request).await.refused(ProblemCode::RefreshInvalid);
+    alice.device.refresh(&server).await;
+}
+
+#[tokio::test]
 async fn every_bad_authorization_header_is_the_same_401() {
     let server = TestServer::start(Options::default()).await;
     let alice = Account::register(&server, "alice").await;
