@@ -41,8 +41,6 @@ pub enum KillAt {
 pub struct Ended {
     /// Its JSON lines.
     pub lines: Vec<Value>,
-    /// What it said on stderr.
-    pub errors: String,
     /// Its exit code; `None` when it was killed before it ended by itself.
     pub code: Option<i32>,
 }
@@ -169,7 +167,7 @@ impl Running {
             }
         };
         self.drain()?;
-        Ok(Ended { lines: std::mem::take(&mut self.collected), errors: String::new(), code: status.code() })
+        Ok(Ended { lines: std::mem::take(&mut self.collected), code: status.code() })
     }
 
     /// Kills it with -9; what it printed until then.
@@ -179,7 +177,7 @@ impl Running {
     pub fn kill(mut self) -> Result<Ended> {
         let status = self.kill_now()?;
         self.drain()?;
-        Ok(Ended { lines: std::mem::take(&mut self.collected), errors: String::new(), code: status.code() })
+        Ok(Ended { lines: std::mem::take(&mut self.collected), code: status.code() })
     }
 
     /// Whether it has ended by itself.
