@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 mod checks;
 mod command;
 mod demo;
+mod sabotage;
+mod threats;
 mod tools;
 
 /// Sealpost's own tasks.
@@ -29,6 +31,13 @@ enum Task {
     Test,
     /// Run every check: format, lints, docs, dependency rules, tests. This is what CI runs.
     Ci,
+    /// Write the table of attacks, code and tests into docs/security.md.
+    Threats,
+    /// Build without countermeasures, leave out one after the other, and see the tests of its attack fail.
+    Sabotage {
+        /// Rows of the table [default: all].
+        rows: Vec<u8>,
+    },
     /// Look for what the checks need, and install what is missing.
     Tools,
 }
@@ -38,6 +47,8 @@ fn main() -> ExitCode {
         Task::Demo { once } => demo::run(once),
         Task::Test => tools::ensure().and_then(|()| checks::test()),
         Task::Ci => tools::ensure().and_then(|()| checks::ci()),
+        Task::Threats => threats::write(),
+        Task::Sabotage { rows } => tools::ensure().and_then(|()| sabotage::run(&rows)),
         Task::Tools => tools::ensure(),
     };
     match result {

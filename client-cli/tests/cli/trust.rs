@@ -52,3 +52,12 @@ fn a_wrong_passphrase_leaves_the_vault_locked() {
     let ended = alice.run(&["whoami"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(7), "vault_locked"));
 }
+
+#[test]
+fn a_normal_program_holds_nothing_that_leaves_a_countermeasure_out() {
+    let program = fs::read(crate::support::SEALPOST).unwrap();
+    let switch = b"SEALPOST_SABOTAGE";
+    let found = program.windows(switch.len()).any(|bytes| bytes == switch);
+    // The special build has it, so the search would find it.
+    assert_eq!(found, cfg!(sealpost_sabotage));
+}

@@ -53,3 +53,12 @@ async fn no_password_token_ciphertext_name_or_key_is_in_the_logs_or_metrics() {
         assert!(!metrics.contains(secret), "the metrics hold {secret}");
     }
 }
+
+#[test]
+fn a_normal_program_holds_nothing_that_leaves_a_countermeasure_out() {
+    let program = fs::read(env!("CARGO_BIN_EXE_sealpost-server")).unwrap();
+    let switch = b"SEALPOST_SABOTAGE";
+    let found = program.windows(switch.len()).any(|bytes| bytes == switch);
+    // The special build has it, so the search would find it.
+    assert_eq!(found, cfg!(sealpost_sabotage));
+}

@@ -1,0 +1,142 @@
+//! The table of attacks in docs/security.md: which code answers a row, and which tests fail without it.
+//!
+//! Nothing of it is written by hand. A row's code is where `left_out(ROW)` stands, its tests are the functions named
+//! `threat_ROW_…`; a row without either is an error.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command::root;
+
+mod rows;
+
+use rows::ROWS;
+
+const PAGE: &str = "docs/security.md";
+const BEGIN: &str = "<!-- threats: written by `cargo xtask threats` -->";
+const END: &str = "<!-- /threats -->";
+/// Where code and tests are looked for.
+const FOLDERS: [&str; 9] = ["api", "bench", "client", "client-cli", "crypto", "fuzz", "server", "torture", "xtask"];
+
+/// What the sources hold of one row.
+#[derive(Debug, Default)]
+struct Found {
+    code: Vec<String>,
+    tests: Vec<String>,
+}
+
+/// Rewrites the table in docs/security.md.
+///
+/// # Errors
+/// When a row has no code or no test, or the page has no place for the table.
+pub(crate) fn write() -> Result<()> {
+    let path = root()?.join(PAGE);
+    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
+    fs::write(&path, updated(&page)?).with_context(|| format!("cannot write {PAGE}"))?;
+    eprintln!("{PAGE} is up to date");
+    Ok(())
+}
+
+/// Every row that has a test.
+pub(crate) fn rows() -> Result<Vec<u8>> {
+    Ok(scan()?.into_keys().collect())
+}
+
+fn updated(page: &str) -> Result<String> {
+    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{PAGE} has no line {BEGIN}"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{PAGE} has no line {END}"))?;
+    Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", table(&scan()?)?))
+}
+
+fn table(found: &BTreeMap<u8, Found>) -> Result<String> {
+    let mut text = String::from(
+        "| row | attack | where it is answered | tests that fail without the answer |\n|---|---|---|---|\n",
+    );
+    let mut lacking = Vec::new();
+    for (row, attack) in ROWS {
+        match found.get(row) {
+            Some(Found { code, tests }) if !code.is_empty() && !tests.is_empty() => {
+                text.push_str(&format!("| {row} | {attack} | {} | {} |\n", quoted(code), quoted(tests)));
+            }
+            _ => lacking.push(row.to_string()),
+        }
+    }
+    if !lacking.is_empty() {
+        bail!("no code or no test for the rows {}", lacking.join(", "));
+    }
+    Ok(text)
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn scan() -> Result<BTreeMap<u8, Found>> {
+    let root = root()?;
+    let mut found: BTreeMap<u8, Found> = BTreeMap::new();
+    for folder in FOLDERS {
+        for path in sources(&root.join(folder))? {
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+            for row in numbers_after(&text, "left_out(") {
+                let code = &mut found.entry(row).or_default().code;
+                if !code.contains(&name) {
+                    code.push(name.clone());
+                }
+            }
+            for test in text.split("fn threat_").skip(1).filter_map(|rest| rest.split('(').next()) {
+                let Some(row) = test.split('_').next().and_then(|row| row.parse().ok()) else {
+                    bail!("{name}: the test threat_{test} names no row");
+                };
+                found.entry(row).or_default().tests.push(format!("threat_{test}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn numbers_after<'a>(text: &'a str, opening: &str) -> impl Iterator<Item = u8> + 'a {
+    text.split(opening.to_owned().as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next()?.parse().ok())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// The Rust sources of a folder and of those below it, in order; generated folders are left out.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(files) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                files.extend(sources(&path)?);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_code_and_a_test_and_the_security_page_names_them() {
+        let page = fs::read_to_string(root().unwrap().join(PAGE)).unwrap();
+        assert!(updated(&page).unwrap() == page, "{PAGE} is out of date: run `cargo xtask threats`");
+    }
+
+    #[test]
+    fn a_row_without_a_test_is_an_error() {
+        let found = BTreeMap::from([(1, Found { code: vec!["a.rs".into()], tests: vec![] })]);
+        assert!(table(&found).unwrap_err().to_string().contains("rows 1, 2,"));
+    }
+}
