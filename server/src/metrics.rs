@@ -19,6 +19,7 @@ pub struct Metrics {
     acknowledged: IntCounter,
     logins: IntCounterVec,
     limited: IntCounterVec,
+    lookup_alarms: IntCounter,
     exhausted: IntCounter,
     passwords_waiting: IntGauge,
     problems: IntCounterVec,
@@ -54,6 +55,10 @@ impl Metrics {
             acknowledged: counter("sealpost_rows_acknowledged_total", "Rows acknowledged and deleted.")?,
             logins: counters("sealpost_logins_total", "Log-ins tried.", "outcome")?,
             limited: counters("sealpost_limited_total", "Refusals by a rate limit.", "limit")?,
+            lookup_alarms: counter(
+                "sealpost_lookup_alarms_total",
+                "Hours in which so many look-ups were refused that somebody may be listing names.",
+            )?,
             exhausted: counter(
                 "sealpost_prekeys_exhausted_total",
                 "Bundles without a one-time prekey: none was left.",
@@ -102,6 +107,10 @@ impl ServiceMetrics for Metrics {
 
     fn limited(&self, limit: LimitName) {
         self.limited.with_label_values(&[limit.rule().name]).inc();
+    }
+
+    fn lookup_alarm(&self) {
+        self.lookup_alarms.inc();
     }
 
     fn one_time_prekeys_exhausted(&self) {

@@ -11,6 +11,7 @@ mod server;
 
 #[cfg(test)]
 mod http {
+    mod abuse;
     mod accounts;
     mod bodies;
     mod contract;

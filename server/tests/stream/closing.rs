@@ -14,7 +14,7 @@ use super::world::{Got, Options, PASSWORD, World, eventually, text};
 const PROMPTLY: Duration = Duration::from_secs(1);
 
 #[actix_web::test]
-async fn a_second_socket_takes_over_and_what_the_first_acks_then_counts_for_nothing() {
+async fn threat_22_a_second_socket_takes_over_and_what_the_first_acks_then_counts_for_nothing() {
     let world = World::start().await;
     let (alice, bob) = (world.person("alice").await, world.person("bob").await);
     let mut sender = world.online(&alice.devices[0]).await;
@@ -43,7 +43,7 @@ async fn a_first_socket_that_says_nothing_is_closed_by_the_second_at_once() {
 }
 
 #[actix_web::test]
-async fn an_epoch_that_is_over_accepts_and_acks_nothing_even_when_no_hub_says_so() {
+async fn threat_22_an_epoch_that_is_over_accepts_and_acks_nothing_even_when_no_hub_says_so() {
     let world = World::start().await;
     let (alice, bob) = (world.person("alice").await, world.person("bob").await);
     let mut sender = world.online(&alice.devices[0]).await;

@@ -282,6 +282,13 @@ impl World {
         socket
     }
 
+    /// A socket that has read the so many messages which waited, and has acked none.
+    pub(super) async fn online_with(&self, device: &Device, waiting: usize) -> Socket {
+        let (mut socket, _) = self.connect(device).await;
+        assert_eq!(socket.until_drained().await.len(), waiting);
+        socket
+    }
+
     pub(super) async fn queued(&self, device: &Device) -> u64 {
         self.core().store.device(device.address).await.unwrap().unwrap().queued_messages
     }

@@ -23,7 +23,7 @@ use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
 use sealpost_server::service::stream::StreamSettings;
 use sealpost_server::service::tokens::{TokenKey, Tokens};
-use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceSettings, Services};
+use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceMetrics, ServiceSettings, Services};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sealpost_server::store::{QueueLimits, Store as _};
 use sealpost_server::ws::OriginPolicy;
@@ -59,6 +59,7 @@ pub(crate) struct Options {
     pub(crate) body_timeout: Duration,
     pub(crate) tls: bool,
     pub(crate) forwarded_for: bool,
+    pub(crate) metrics: Arc<dyn ServiceMetrics>,
 }
 
 impl Default for Options {
@@ -88,6 +89,7 @@ impl Default for Options {
             body_timeout: Duration::from_secs(10),
             tls: false,
             forwarded_for: false,
+            metrics: Arc::new(NoMetrics),
         }
     }
 }
@@ -152,7 +154,7 @@ impl TestServer {
             relay: Arc::new(LocalRelay),
             limiter: Limiter::new(options.limits),
             tokens,
-            metrics: Arc::new(NoMetrics),
+            metrics: options.metrics,
             settings: ServiceSettings {
                 registration: options.registration,
                 retired_names_key: RetiredNamesKey::from_bytes(rand::random()),
