@@ -23,6 +23,8 @@ mod contacts;
 mod devices;
 mod effect;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod http;
 mod inbox;

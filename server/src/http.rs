@@ -27,6 +27,9 @@ pub mod routes;
 mod sessions;
 mod stream;
 
+#[cfg(fuzzing)]
+pub(crate) use body::parse as parse_body;
+
 pub use openapi::document;
 pub use problem::HttpError;
 pub use routes::{Auth, ROUTES, Route};

@@ -6,6 +6,8 @@
 pub mod config;
 pub mod domain;
 pub mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod http;
 pub mod logging;
 pub mod metrics;

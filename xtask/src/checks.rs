@@ -3,11 +3,13 @@
 use anyhow::Result;
 
 use crate::command::run_cargo;
+use crate::{fuzz, supply};
 
 /// Every check; the tests come last, so that their summary is the last line.
 pub(crate) fn ci() -> Result<()> {
     run_cargo(&["fmt", "--all", "--check"], &[])?;
     run_cargo(&["deny", "--all-features", "check", "bans", "licenses", "sources"], &[])?;
+    supply::advisories()?;
     run_cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
     // The engine must stay usable without the native adapters, the server's half of the keys without sessions.
     run_cargo(&["check", "--locked", "--package", "sealpost-crypto", "--no-default-features"], &[])?;
@@ -16,6 +18,7 @@ pub(crate) fn ci() -> Result<()> {
         &["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"],
         &[("RUSTDOCFLAGS", "--deny warnings")],
     )?;
+    fuzz::replay()?;
     test()
 }
 

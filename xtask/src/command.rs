@@ -35,3 +35,13 @@ pub(crate) fn run_cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Res
     }
     Ok(())
 }
+
+/// Runs a program, and fails when it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{program} could not be started"))?;
+    if !status.success() {
+        bail!("{program} failed");
+    }
+    Ok(())
+}

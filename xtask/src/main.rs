@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 mod checks;
 mod command;
 mod demo;
+mod fuzz;
 mod sabotage;
+mod supply;
 mod threats;
 mod tools;
 
@@ -38,17 +40,30 @@ enum Task {
         /// Rows of the table [default: all].
         rows: Vec<u8>,
     },
+    /// Run the fuzz targets for a while each, and say how many executions there were.
+    Fuzz {
+        /// Targets [default: all].
+        targets: Vec<String>,
+        /// Seconds for each.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
     /// Look for what the checks need, and install what is missing.
+    #[command(alias = "engines")]
     Tools,
 }
 
 fn main() -> ExitCode {
+    if sabotage::stands_in() {
+        return sabotage::compile();
+    }
     let result = match Arguments::parse().task {
         Task::Demo { once } => demo::run(once),
         Task::Test => tools::ensure().and_then(|()| checks::test()),
         Task::Ci => tools::ensure().and_then(|()| checks::ci()),
         Task::Threats => threats::write(),
         Task::Sabotage { rows } => tools::ensure().and_then(|()| sabotage::run(&rows)),
+        Task::Fuzz { targets, seconds } => tools::ensure().and_then(|()| fuzz::run(&targets, seconds)),
         Task::Tools => tools::ensure(),
     };
     match result {

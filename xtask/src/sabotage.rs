@@ -1,11 +1,33 @@
 //! Runs the test of each attack against a build that leaves its countermeasure out: every one of them must fail.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{cargo, root};
+use crate::command::cargo;
 use crate::threats;
+
+/// Set where this program stands in for the compiler.
+const WRAPPER: &str = "SEALPOST_SABOTAGE_COMPILER";
+
+/// Whether this program was called as the compiler: with the compiler and its arguments.
+pub(crate) fn stands_in() -> bool {
+    std::env::var_os(WRAPPER).is_some()
+        && std::env::args_os().nth(1).is_some_and(|program| Path::new(&program).ends_with("rustc"))
+}
+
+/// Calls the compiler with the switch that leaves countermeasures out.
+pub(crate) fn compile() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let status = arguments
+        .next()
+        .map(|compiler| Command::new(compiler).args(arguments).args(["--cfg", "sealpost_sabotage"]).status());
+    match status {
+        Some(Ok(status)) if status.success() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
 
 /// Leaves one countermeasure out after the other and runs the tests named after its row. A test that passes without the
 /// countermeasure proves nothing, and fails the task.
@@ -53,9 +75,9 @@ fn nextest(arguments: &[&str], filter: &str, row: &str) -> Result<(bool, String)
     if !filter.is_empty() {
         command.args(["-E", filter]);
     }
-    // A build of its own, beside the normal one.
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root()?.join("target"), Into::into).join("sabotage");
-    command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", "--cfg sealpost_sabotage").env("SEALPOST_SABOTAGE", row);
+    // Cargo has this program call the compiler for our own crates, and keeps what comes of it apart from normal builds.
+    let wrapper = std::env::current_exe().context("this program does not know where it is")?;
+    command.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(WRAPPER, "1").env("SEALPOST_SABOTAGE", row);
     if filter.is_empty() {
         return Ok((command.status().context("cargo could not be started")?.success(), String::new()));
     }

@@ -87,6 +87,22 @@ struct FileLogConfig {
 /// [`LoadError`]
 pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
     let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+    merge(args, file)
+}
+
+#[cfg(fuzzing)]
+impl Config {
+    /// What a file with this text gives where no flag is.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub fn from_text(text: &str) -> Result<Self, LoadError> {
+        let data = Some(PathBuf::from("/data"));
+        merge(ServeArgs { data, ..ServeArgs::default() }, parse(text, Path::new("-"))?)
+    }
+}
+
+fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
     let tls = tls(&args, file.tls)?;
     let registration = args.registration.map(|policy| match policy {
         Registration::Open => RegistrationPolicy::Open,
@@ -171,7 +187,11 @@ fn read(path: &Path) -> Result<FileConfig, LoadError> {
         return Err(LoadError::TooLarge(path.to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
-    toml::from_str(&text).map_err(|error| LoadError::Parse(path.to_owned(), Box::new(error)))
+    parse(&text, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<FileConfig, LoadError> {
+    toml::from_str(text).map_err(|error| LoadError::Parse(path.to_owned(), Box::new(error)))
 }
 
 /// The data folder where none is named.

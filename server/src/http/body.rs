@@ -63,7 +63,7 @@ async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> 
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     let malformed = |detail| HttpError(ServiceError::new(ProblemCode::MalformedBody).with_detail(detail));
     // An array would pass for a structure whose fields are in order; the API has none.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
