@@ -62,9 +62,9 @@ impl Username {
         let folded = text.to_ascii_lowercase();
         let mut bytes = folded.bytes();
         let starts_with_letter = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase());
-        if !starts_with_letter
-            || !bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'.')
-        {
+        let plain = starts_with_letter
+            && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'.');
+        if !plain && !sealpost_crypto::sabotage::left_out(41) {
             return Err(UsernameError::Character);
         }
         if RESERVED.contains(&folded.as_str()) {

@@ -127,6 +127,26 @@ pub enum CreateAccount {
     InviteInvalid,
 }
 
+/// The answer to [`AccountStore::account_or_other`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameMatch {
+    /// The account with the name.
+    Named(Box<AccountRecord>),
+    /// No account has the name; this is any other.
+    Other(Box<AccountRecord>),
+}
+
+/// What a registration would meet now; see [`AccountStore::vacancy`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vacancy {
+    /// The account that has the name.
+    pub holder: Option<Box<AccountRecord>>,
+    /// Whether the name belonged to an account that was deleted.
+    pub retired: bool,
+    /// Whether the invite is known and good; `true` where none was asked about.
+    pub invite_good: bool,
+}
+
 /// A device list to publish.
 #[derive(Clone, Debug)]
 pub struct PublishList {
@@ -213,8 +233,20 @@ pub struct DeviceRecord {
 pub trait AccountStore {
     /// Creates the account with its list, device, keys and session, all or nothing.
     async fn create_account(&self, account: NewAccount, now: UnixMillis) -> Result<CreateAccount, StoreError>;
+    /// What a registration would meet now, so that a hopeless one costs no password hash. It promises nothing:
+    /// [`create_account`](Self::create_account) decides.
+    async fn vacancy(
+        &self,
+        username: &Username,
+        username_hash: [u8; 32],
+        invite_hash: Option<[u8; 32]>,
+        now: UnixMillis,
+    ) -> Result<Vacancy, StoreError>;
     /// The account with this name.
     async fn account_by_name(&self, username: &Username) -> Result<Option<AccountRecord>, StoreError>;
+    /// The account with this name, or [`NameMatch::Other`] account where there is none, for the same reads: the time must not
+    /// tell whether a name is taken. `None` in a store without accounts.
+    async fn account_or_other(&self, username: &Username) -> Result<Option<NameMatch>, StoreError>;
     /// The account with this id.
     async fn account(&self, account: AccountId) -> Result<Option<AccountRecord>, StoreError>;
     /// Sets the password hash if it is still `expected`; ends every session but `keep`, whose generation rises.

@@ -84,7 +84,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, UpgradeError> {
     }
     let text = value.to_str().map_err(|_| UpgradeError::Unauthenticated)?;
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token)),
         _ => Err(UpgradeError::Unauthenticated),
     }
 }

@@ -43,6 +43,8 @@ macro_rules! conformance {
         cases! { $run =>
             accounts:
                 a_created_account_is_found_by_name_and_by_id
+                a_name_that_is_not_there_gives_another_account_and_says_so
+                a_registration_can_be_seen_to_be_hopeless_before_it_is_tried
                 one_of_500_concurrent_registrations_gets_the_name
                 a_registration_repeated_after_a_lost_reply_finds_itself
                 the_name_of_a_deleted_account_is_not_given_again
@@ -101,7 +103,6 @@ macro_rules! conformance {
                 a_message_that_reaches_nobody_stores_nothing_and_uses_no_number
                 a_sender_account_has_a_share_of_a_queue
                 the_byte_quota_counts_what_waits
-                the_last_quarter_of_a_queue_is_for_those_with_little_in_it
                 a_notice_that_was_read_does_not_change_under_its_ack;
             expiry:
                 expired_messages_are_named_to_both_sides

@@ -98,7 +98,8 @@ fn dress(headers: &mut HeaderMap, http: &Http, request_id: &str) {
 
 /// The route's pattern, never the path: a path may hold a name.
 fn log(request: &HttpRequest, status: StatusCode, request_id: &str, started: Instant) {
-    let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let pattern = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let route = if sealpost_crypto::sabotage::left_out(39) { request.uri().to_string() } else { pattern };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(method = %request.method(), route, status = status.as_u16(), request_id, micros, "request");
 }

@@ -67,14 +67,25 @@ impl Services {
         let keys = keys::device_keys(&list, &request.device, now)?;
         let session = new_session(&request.session, keys::address(&list, entry));
         self.verify_log_in(&session, &entry.identity, &request.session)?;
+        let username_hash = retired_name(&self.core.settings.retired_names_key, &username)?;
+        let invite_hash = self.invite_hash(request.invite.as_deref());
+        let vacancy = self.core.store.vacancy(&username, username_hash, invite_hash, now).await?;
         // A lost reply is by far the likeliest reason for a name to be taken by this very account.
-        if let Some(record) = self.core.store.account_by_name(&username).await? {
-            return self.registered_before(&record, &list, session, &request.password).await;
+        if let Some(holder) = &vacancy.holder
+            && let Some(grant) = self.registered_before(holder, &list, &session, &request.password).await?
+        {
+            return Ok(grant);
         }
-        let invite_hash = self.invite_hash(request.invite.as_deref())?;
+        // The invite comes first: without a good one nobody learns which names are taken.
+        if !vacancy.invite_good {
+            return Err(ServiceError::new(ProblemCode::InviteInvalid));
+        }
+        if vacancy.holder.is_some() || vacancy.retired {
+            return Err(ServiceError::new(ProblemCode::UsernameTaken));
+        }
         let password_hash = self.core.passwords.hash(request.password.clone()).await?;
         let account = NewAccount {
-            username_hash: retired_name(&self.core.settings.retired_names_key, &username)?,
+            username_hash,
             username,
             password_hash,
             device_list: list.clone(),
@@ -84,8 +95,9 @@ impl Services {
         };
         match self.core.store.create_account(account, now).await? {
             CreateAccount::Created => self.grant(&session.address, session.id, 1),
-            CreateAccount::NameTaken(record) => {
-                self.registered_before(&record, &list, session, &request.password).await
+            CreateAccount::NameTaken(holder) => {
+                let before = self.registered_before(&holder, &list, &session, &request.password).await?;
+                before.ok_or_else(|| ServiceError::new(ProblemCode::UsernameTaken))
             }
             CreateAccount::NameRetired => Err(ServiceError::new(ProblemCode::UsernameTaken)),
             CreateAccount::AccountTaken => Err(ServiceError::new(ProblemCode::AccountTaken)),
@@ -95,36 +107,31 @@ impl Services {
     }
 
     /// The account that holds the name is the one that asks, with the same list, session and password: the first answer
-    /// again. Anything else is a name taken.
+    /// again. `None` for anyone else, to whom the name is taken.
     async fn registered_before(
         &self,
         record: &AccountRecord,
         list: &DeviceList,
-        session: NewSession,
+        session: &NewSession,
         password: &Password,
-    ) -> Result<SessionGrant, ServiceError> {
-        let taken = || ServiceError::new(ProblemCode::UsernameTaken);
+    ) -> Result<Option<SessionGrant>, ServiceError> {
         if record.id != list.account() || record.device_list.0 != list.encoded() {
-            return Err(taken());
+            return Ok(None);
         }
         let live = self.core.store.session(session.id).await?;
         if live.is_none_or(|live| live.address != session.address) {
-            return Err(taken());
+            return Ok(None);
         }
         match self.verify_password(password, Some(record.password_hash.clone())).await? {
-            Verdict::Wrong => Err(taken()),
-            Verdict::Right | Verdict::RightButOutdated => self.begin_session(session).await,
+            Verdict::Wrong => Ok(None),
+            Verdict::Right | Verdict::RightButOutdated => self.begin_session(session.clone()).await.map(Some),
         }
     }
 
-    fn invite_hash(&self, invite: Option<&str>) -> Result<Option<[u8; 32]>, ServiceError> {
-        if self.core.settings.registration != RegistrationPolicy::Invite {
-            return Ok(None);
-        }
-        match invite {
-            Some(invite) if invite.len() <= INVITE_MAX_BYTES => Ok(Some(hash_invite(invite))),
-            _ => Err(ServiceError::new(ProblemCode::InviteInvalid)),
-        }
+    /// The hash of the invite, where one is needed. No invite, and a text that is none, are an invite that is not known.
+    fn invite_hash(&self, invite: Option<&str>) -> Option<[u8; 32]> {
+        let needed = self.core.settings.registration == RegistrationPolicy::Invite;
+        needed.then(|| hash_invite(invite.filter(|invite| invite.len() <= INVITE_MAX_BYTES).unwrap_or_default()))
     }
 
     /// Makes an invite that one registration can use within `lifetime_millis`. Only its hash is stored.

@@ -24,6 +24,8 @@ const EVICTION_SHARE: usize = 8;
 /// Whom a bucket is kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKey {
+    /// Everybody: one bucket.
+    Server,
     /// A network address, IPv6 cut to its /64; see [`client_network`](crate::domain::address::client_network).
     Network([u8; 16]),
     /// A username, whether or not there is such an account: hash of the folded name.

@@ -22,6 +22,15 @@ pub const QUEUE_MAX: usize = 50;
 /// Salt in bytes (RFC 9106 §4 recommends 16).
 pub const SALT_BYTES: usize = 16;
 
+/// What one hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+}
+
 /// How passwords are hashed.
 #[derive(Clone)]
 pub struct PasswordSettings {
@@ -31,6 +40,9 @@ pub struct PasswordSettings {
     pub passes: u32,
     /// Threads that hash; each takes `memory_kib` while it does.
     pub threads: usize,
+    /// What other versions of the program have hashed with, while accounts may still have such hashes. A wrong password costs
+    /// one hash with each of them and one with today's, so that the time does not tell which accounts are old.
+    pub earlier: Vec<PasswordCost>,
     /// Passwords that may wait.
     pub queue_max: usize,
     /// A secret that is kept apart from the database; without it a stolen database cannot be guessed at.
@@ -42,17 +54,18 @@ impl Default for PasswordSettings {
         // Half of the cores, so that log-ins leave the other half to messages.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.div_ceil(2);
-        Self { memory_kib: 19_456, passes: 2, threads, queue_max: QUEUE_MAX, pepper: None }
+        Self { memory_kib: 19_456, passes: 2, earlier: Vec::new(), threads, queue_max: QUEUE_MAX, pepper: None }
     }
 }
 
 impl std::fmt::Debug for PasswordSettings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { memory_kib, passes, threads, queue_max, pepper } = self;
+        let Self { memory_kib, passes, earlier, threads, queue_max, pepper } = self;
         let pepper = if pepper.is_some() { "with pepper" } else { "without pepper" };
         write!(
             formatter,
-            "PasswordSettings(m={memory_kib}, t={passes}, p=1, {threads} threads, queue {queue_max}, {pepper})"
+            "PasswordSettings(m={memory_kib}, t={passes}, p=1, {} earlier, {threads} threads, queue {queue_max}, {pepper})",
+            earlier.len()
         )
     }
 }
@@ -97,8 +110,10 @@ pub struct Passwords {
 struct Hasher {
     params: Params,
     pepper: Option<Zeroizing<Vec<u8>>>,
-    /// What the passwords of accounts that do not exist are compared with: as costly as any.
+    /// What the passwords of accounts that do not exist are compared with: a hash with today's parameters.
     dummy: String,
+    /// The same hash, and one with each of the earlier parameters.
+    costs: Vec<PasswordHash>,
 }
 
 impl Passwords {
@@ -108,13 +123,25 @@ impl Passwords {
     /// [`PasswordsError::Hash`] for impossible parameters, [`PasswordsError::Stopped`] when no thread could be started.
     pub fn new(settings: &PasswordSettings, random: Arc<dyn Random>) -> Result<Self, PasswordsError> {
         let params = Params::new(settings.memory_kib, settings.passes, 1, None).map_err(failed)?;
-        let mut hasher = Hasher { params, pepper: settings.pepper.clone(), dummy: String::new() };
-        let mut salt = [0; SALT_BYTES];
-        random.fill(&mut salt);
-        // No password is compared with it successfully: `Verdict::Right` is never given for a missing account.
-        hasher.dummy = hasher.hash(b"no account has this", &salt)?;
+        let mut hasher =
+            Hasher { params: params.clone(), pepper: settings.pepper.clone(), dummy: String::new(), costs: Vec::new() };
+        let mut costs = vec![params];
+        for cost in &settings.earlier {
+            costs.push(Params::new(cost.memory_kib, cost.passes, 1, None).map_err(failed)?);
+        }
+        for params in costs {
+            let mut salt = [0; SALT_BYTES];
+            random.fill(&mut salt);
+            // No password is compared with it successfully: `Verdict::Right` is never given for a missing account.
+            let dummy = hasher.hash_with(params, b"no account has this", &salt)?;
+            hasher.costs.push(PasswordHash::new(&dummy).map_err(failed)?);
+            if hasher.dummy.is_empty() {
+                hasher.dummy = dummy;
+            }
+        }
         let hasher = Arc::new(hasher);
-        let (queue, receiver) = sync_channel(settings.queue_max);
+        let queue_max = if sealpost_crypto::sabotage::left_out(30) { QUEUE_MAX * 1_000 } else { settings.queue_max };
+        let (queue, receiver) = sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
         let waiting = Arc::new(AtomicUsize::new(0));
         for number in 0..settings.threads.max(1) {
@@ -171,7 +198,27 @@ fn failed(error: impl std::fmt::Display) -> PasswordsError {
     PasswordsError::Hash(error.to_string())
 }
 
+/// The password's bytes: every one counts, also blanks, controls, and those far behind.
+fn as_given(password: &Password) -> &[u8] {
+    let text = password.reveal();
+    if sealpost_crypto::sabotage::left_out(42) { text.trim().as_bytes() } else { text.as_bytes() }
+}
+
+/// How far the pool's threads stand back (nice, from 0 to 19): a hash keeps a core busy for tens of ms, and a message that has
+/// to pass should not wait for its end.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Lets every other thread of the machine go first. Only Linux counts niceness by thread.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    if rustix::process::setpriority_process(None, NICENESS).is_err() {
+        tracing::debug!("the threads that hash passwords keep the usual priority");
+    }
+}
+
 fn work(hasher: &Hasher, queue: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
+    stand_back();
     loop {
         // The lock is held while waiting: exactly one thread waits at the channel, the others at the lock.
         let Ok(work) = queue.lock().recv() else { return };
@@ -179,7 +226,7 @@ fn work(hasher: &Hasher, queue: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
         // Whoever has gone away meanwhile is not worth 30 ms; whether they still listen for the answer is their matter.
         match work {
             Work::Hash { password, salt, reply } if !reply.is_closed() => {
-                let _ = reply.send(hasher.hash(password.reveal().as_bytes(), &salt));
+                let _ = reply.send(hasher.hash(as_given(&password), &salt));
             }
             Work::Verify { password, hash, reply } if !reply.is_closed() => {
                 let _ = reply.send(hasher.verify(&password, hash.as_deref()));
@@ -201,32 +248,46 @@ impl Hasher {
     }
 
     fn hash(&self, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<String, PasswordsError> {
-        let hash =
-            self.argon2()?.hash_password_customized(password, salt, None, None, self.params.clone()).map_err(failed)?;
+        self.hash_with(self.params.clone(), password, salt)
+    }
+
+    fn hash_with(&self, params: Params, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<String, PasswordsError> {
+        let hash = self.argon2()?.hash_password_customized(password, salt, None, None, params).map_err(failed)?;
         Ok(hash.to_string())
     }
 
+    /// A right password costs its own hash; everything else, one of each cost.
     fn verify(&self, password: &Password, hash: Option<&str>) -> Result<Verdict, PasswordsError> {
+        let password = as_given(password);
+        if hash.is_none() && sealpost_crypto::sabotage::left_out(33) {
+            return Ok(Verdict::Wrong);
+        }
         let parsed = PasswordHash::new(hash.unwrap_or(&self.dummy)).map_err(failed)?;
-        let matches = self.argon2()?.verify_password(password.reveal().as_bytes(), &parsed);
-        match matches {
-            Ok(()) if hash.is_none() => Ok(Verdict::Wrong),
-            Ok(()) if self.is_current(&parsed) => Ok(Verdict::Right),
-            Ok(()) => Ok(Verdict::RightButOutdated),
-            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+        if self.matches(password, &parsed)? && hash.is_some() {
+            return Ok(if self.is_current(&parsed) { Verdict::Right } else { Verdict::RightButOutdated });
+        }
+        for other in self.costs.iter().filter(|other| !same_cost(other, &parsed)) {
+            std::hint::black_box(self.matches(password, other)?);
+        }
+        Ok(Verdict::Wrong)
+    }
+
+    fn matches(&self, password: &[u8], hash: &PasswordHash) -> Result<bool, PasswordsError> {
+        match self.argon2()?.verify_password(password, hash) {
+            Ok(()) => Ok(true),
+            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
             Err(error) => Err(failed(error)),
         }
     }
 
     fn is_current(&self, hash: &PasswordHash) -> bool {
-        let params = Params::try_from(hash);
-        hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
-            && hash.version == Some(u32::from(Version::V0x13))
-            && params.is_ok_and(|params| {
-                (params.m_cost(), params.t_cost(), params.p_cost())
-                    == (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
-            })
+        self.costs.first().is_some_and(|today| same_cost(hash, today))
     }
+}
+
+/// Whether two hashes cost the same to compare a password with.
+fn same_cost(one: &PasswordHash, other: &PasswordHash) -> bool {
+    (&one.algorithm, one.version, &one.params) == (&other.algorithm, other.version, &other.params)
 }
 
 #[cfg(test)]

@@ -12,17 +12,17 @@ use sealpost_api::sessions::{
 use sealpost_api::username::Username;
 use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKey, DeviceIdentityKeyPair,
-    DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId, sabotage,
+    DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::limiter::{LimitKey, LimitName};
 use super::passwords::Verdict;
 use super::{Caller, ServiceError, Services, keys};
-use crate::store::{AccountRecord, NewSession, RotateRefreshToken, SessionRecord, StartSession};
+use crate::store::{AccountRecord, NameMatch, NewSession, RotateRefreshToken, SessionRecord, StartSession};
 
-/// A log-in that names no known account or device is checked against this list and key, so that it costs the same
-/// signature checks. Their private halves are public, which is harmless: what they verify is never accepted.
+/// A log-in on a server without accounts, or with a text that is no name, is checked against this list and key, so that it
+/// costs the same signature checks. Their private halves are public, which is harmless: what they verify is never accepted.
 static NOBODY: LazyLock<Option<DeviceList>> = LazyLock::new(|| {
     let account = AccountIdentityKeyPair::from_seed(&[0; 32]);
     let devices = vec![DeviceEntry {
@@ -53,9 +53,11 @@ impl Services {
         let unauthenticated = || ServiceError::new(ProblemCode::Unauthenticated);
         let now = self.core.clock.now();
         let claims = self.core.tokens.check(now, token).map_err(|_| unauthenticated())?;
-        let session = self.core.store.session(claims.session).await?.ok_or_else(unauthenticated)?;
-        if session.address != claims.address || session.generation != claims.generation {
-            return Err(unauthenticated());
+        if !sealpost_crypto::sabotage::left_out(37) {
+            let session = self.core.store.session(claims.session).await?.ok_or_else(unauthenticated)?;
+            if session.address != claims.address || session.generation != claims.generation {
+                return Err(unauthenticated());
+            }
         }
         Ok(Caller {
             account: claims.address.account,
@@ -82,6 +84,22 @@ impl Services {
         })
     }
 
+    /// Counts a guess at a password that no device's signature vouches for: against its name, and against what the whole
+    /// server hashes for strangers. What the second refuses does not count for the first.
+    pub(super) fn count_guess(&self, username: &str) -> Result<(), ServiceError> {
+        if sealpost_crypto::sabotage::left_out(31) {
+            return Ok(());
+        }
+        let name = name_key(username);
+        self.limit(LimitName::LoginAccount, name)?;
+        if sealpost_crypto::sabotage::left_out(30) {
+            return Ok(());
+        }
+        self.limit(LimitName::LoginServer, LimitKey::Server).inspect_err(|_| {
+            self.core.limiter.give_back(self.core.clock.now(), LimitName::LoginAccount, name);
+        })
+    }
+
     /// Logs in on a device of the account's current list.
     ///
     /// The device's signature is checked first, because it decides which limit a guess counts against; exactly one
@@ -99,7 +117,7 @@ impl Services {
         let signer = device.filter(|_| signed).map(|_| new_session.address);
         match signer {
             Some(address) => self.limit(LimitName::LoginDevice, LimitKey::Device(address))?,
-            None => self.limit(LimitName::LoginAccount, name_key(&request.username))?,
+            None => self.count_guess(&request.username)?,
         }
         let hash = record.as_ref().map(|record| record.password_hash.clone());
         let verdict = self.verify_password(&request.password, hash).await?;
@@ -108,8 +126,10 @@ impl Services {
             return Err(LOGIN_FAILED);
         };
         if verdict == Verdict::RightButOutdated {
-            let new = self.core.passwords.hash(request.password).await?;
-            self.core.store.rehash_password(record.id, &record.password_hash, &new).await?;
+            // The next log-in is as good a time as this one, when the pool is busy.
+            if let Ok(new) = self.core.passwords.hash(request.password).await {
+                self.core.store.rehash_password(record.id, &record.password_hash, &new).await?;
+            }
         }
         self.core.metrics.login(true);
         self.begin_session(new_session).await
@@ -164,9 +184,7 @@ impl Services {
     /// # Errors
     /// The store's failures.
     pub async fn end_session(&self, caller: &Caller, session: SessionId) -> Result<SessionsEnded, ServiceError> {
-        let owner = if sabotage::left_out(57) { self.core.store.session(session).await? } else { None };
-        let account = owner.map_or(caller.account, |record| record.address.account);
-        let live = self.core.store.end_session(account, session).await?;
+        let live = self.core.store.end_session(caller.account, session).await?;
         if live {
             self.core.end_sockets(&[session]);
         }
@@ -184,22 +202,24 @@ impl Services {
     }
 
     /// The account of this name and its list; a text that is no name is the name of no account. Without an account the
-    /// list is nobody's, decoded at the same cost.
+    /// list is somebody else's or nobody's, read and decoded at the same cost, and good for nothing.
     pub(super) async fn account_for_log_in(
         &self,
         username: &str,
     ) -> Result<(Option<AccountRecord>, DeviceList), ServiceError> {
-        let record = match Username::parse(username) {
-            Ok(username) => self.core.store.account_by_name(&username).await?,
+        let found = match Username::parse(username) {
+            Ok(username) => self.core.store.account_or_other(&username).await?,
             Err(_) => None,
         };
-        let list = match &record {
-            Some(record) => stored_list(record)?,
-            None => {
-                let encoded = NOBODY.as_ref().map(DeviceList::encoded).unwrap_or_default();
-                DeviceList::decode(encoded).map_err(ServiceError::internal)?
-            }
+        let (record, other) = match found {
+            Some(NameMatch::Named(record)) => (Some(*record), None),
+            _ if sealpost_crypto::sabotage::left_out(32) => return Err(ServiceError::new(ProblemCode::NotFound)),
+            Some(NameMatch::Other(other)) => (None, Some(other.device_list.0)),
+            None => (None, None),
         };
+        let nobody = || NOBODY.as_ref().map(DeviceList::encoded).unwrap_or_default();
+        let known = record.as_ref().map(|record| record.device_list.0.as_slice()).or(other.as_deref());
+        let list = DeviceList::decode(known.unwrap_or_else(nobody)).map_err(ServiceError::internal)?;
         Ok((record, list))
     }
 

@@ -1,7 +1,7 @@
 use sealpost_api::encoding::EncodedDeviceList;
 use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_crypto::{AccountId, DeviceList};
-use sealpost_server::store::{CreateAccount, Erased, NewSession, OpenConnection, StartSession};
+use sealpost_server::store::{CreateAccount, Erased, NameMatch, NewSession, OpenConnection, StartSession, Vacancy};
 
 use crate::world::{DAY, NOW, Person, S, fresh, one_time, rows};
 
@@ -17,6 +17,32 @@ pub(crate) async fn a_created_account_is_found_by_name_and_by_id(store: S) {
     let device = store.device(alice.devices[0].address).await.unwrap().unwrap();
     assert_eq!((device.identity, device.last_seen_at), (alice.devices[0].entry.identity, NOW));
     assert_eq!(store.devices(alice.id).await.unwrap().unwrap(), [device]);
+}
+
+pub(crate) async fn a_name_that_is_not_there_gives_another_account_and_says_so(store: S) {
+    let (alice, nobody) = (Person::new("alice"), Person::new("nobody"));
+    assert_eq!(store.account_or_other(&alice.name).await.unwrap(), None);
+    store.create_account(alice.new_account(), NOW).await.unwrap();
+    Person::register(&store, "bob", 2).await;
+    let record = store.account_by_name(&alice.name).await.unwrap().unwrap();
+    assert_eq!(store.account_or_other(&alice.name).await.unwrap(), Some(NameMatch::Named(Box::new(record))));
+    assert!(matches!(store.account_or_other(&nobody.name).await.unwrap(), Some(NameMatch::Other(_))));
+}
+
+pub(crate) async fn a_registration_can_be_seen_to_be_hopeless_before_it_is_tried(store: S) {
+    let (alice, bob) = (Person::register(&store, "alice", 1).await, Person::new("bob"));
+    let (invite, late) = (fresh(), NOW.saturating_add(DAY));
+    store.add_invite(invite, late).await.unwrap();
+    let record = store.account_by_name(&alice.name).await.unwrap().map(Box::new);
+    let taken = store.vacancy(&alice.name, alice.name_hash(), None, NOW).await.unwrap();
+    assert_eq!(taken, Vacancy { holder: record, retired: false, invite_good: true });
+    for (hash, now, invite_good) in [(invite, NOW, true), (invite, late, false), (fresh(), NOW, false)] {
+        let free = store.vacancy(&bob.name, bob.name_hash(), Some(hash), now).await.unwrap();
+        assert_eq!(free, Vacancy { holder: None, retired: false, invite_good });
+    }
+    store.delete_account(alice.id, alice.name_hash(), NOW).await.unwrap();
+    let retired = store.vacancy(&alice.name, alice.name_hash(), None, NOW).await.unwrap();
+    assert_eq!(retired, Vacancy { holder: None, retired: true, invite_good: true });
 }
 
 pub(crate) async fn one_of_500_concurrent_registrations_gets_the_name(store: S) {

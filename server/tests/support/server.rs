@@ -1,6 +1,5 @@
 //! A real server on a free port with the embedded store in a temporary folder, and calls that check the contract.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +22,7 @@ use sealpost_server::service::hub::Hub;
 use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
 use sealpost_server::service::stream::StreamSettings;
-use sealpost_server::service::tokens::{TokenKey, Tokens};
+use sealpost_server::service::tokens::{TokenKey, TokenKeyId, Tokens};
 use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceMetrics, ServiceSettings, Services};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sealpost_server::store::{QueueLimits, Store as _};
@@ -36,6 +35,11 @@ use tokio::net::TcpStream;
 pub(crate) const MINUTE: u64 = 60_000;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
+
+/// The key that signs access tokens, so that a test can sign what the server would not.
+pub(crate) const TOKEN_KEY_ID: &str = "today";
+/// Its seed.
+pub(crate) const TOKEN_SEED: [u8; 32] = [0x77; 32];
 
 /// A clock that stands until it is told to move.
 pub(crate) struct ManualClock(AtomicU64);
@@ -74,6 +78,7 @@ impl Default for Options {
             "login_account",
             "login_device",
             "login_address",
+            "login_server",
             "password_account",
             "publish_account",
             "upload_device",
@@ -86,7 +91,14 @@ impl Default for Options {
         Self {
             registration: RegistrationPolicy::Open,
             limits,
-            passwords: PasswordSettings { memory_kib: 8, passes: 1, threads: 2, queue_max: 50, pepper: None },
+            passwords: PasswordSettings {
+                memory_kib: 8,
+                passes: 1,
+                threads: 2,
+                queue_max: 50,
+                pepper: None,
+                ..PasswordSettings::default()
+            },
             body_timeout: Duration::from_secs(10),
             tls: false,
             forwarded_for: false,
@@ -100,7 +112,7 @@ pub(crate) struct TestServer {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) address: SocketAddr,
     handle: ServerHandle,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Drop for TestServer {
@@ -138,6 +150,20 @@ impl Reply {
     }
 }
 
+/// An answer without what may always differ: the time, and the request's id. Status, headers, body.
+pub(crate) type Essence = (u16, Vec<(String, String)>, String);
+
+impl Reply {
+    pub(crate) fn essence(&self) -> Essence {
+        let headers = self.headers.iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
+        let mut headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        headers.sort();
+        let id = self.headers.get("x-request-id").unwrap().to_str().unwrap();
+        (self.status, headers, String::from_utf8(self.body.clone()).unwrap().replace(id, "(id)"))
+    }
+}
+
 impl TestServer {
     pub(crate) async fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -145,7 +171,9 @@ impl TestServer {
         let random = Arc::new(SystemRandom);
         let store =
             EmbeddedStore::open(&folder.path().join("data"), &EmbeddedOptions::default(), &rand::random()).unwrap();
-        let tokens = Tokens::new(&[TokenKey::generate(random.as_ref())], store.server_id()).unwrap();
+        let key = |id: &str, seed| TokenKey::from_seed(TokenKeyId::parse(id).unwrap(), seed);
+        let keys = [key("yesterday", &[0x11; 32]), key(TOKEN_KEY_ID, &TOKEN_SEED)];
+        let tokens = Tokens::new(&keys, store.server_id()).unwrap();
         let core = Core {
             store: Arc::new(store),
             clock: clock.clone(),
@@ -186,27 +214,11 @@ impl TestServer {
             .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { services, clock, address, handle, folder }
+        Self { services, clock, address, handle, _folder: folder }
     }
 
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
-    }
-
-    /// Every row of every table, as text.
-    pub(crate) fn dump(&self) -> BTreeMap<String, Vec<String>> {
-        let path = self.folder.path().join("data").join("sealpost.db");
-        let db = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        let mut tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
-        let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let rows = |name: &str| {
-            let mut select = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
-            let columns = select.column_count();
-            let text =
-                |row: &rusqlite::Row<'_>| (0..columns).map(|at| format!("{:?} ", row.get_ref(at).unwrap())).collect();
-            select.query_map([], |row| Ok(text(row))).unwrap().map(Result::unwrap).collect()
-        };
-        names.into_iter().map(|name| (name.clone(), rows(&name))).collect()
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Reply {

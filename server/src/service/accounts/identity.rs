@@ -12,7 +12,7 @@ use sealpost_crypto::DeviceList;
 use super::{decode_list, invalid_list, keys};
 use crate::service::limiter::{LimitKey, LimitName};
 use crate::service::passwords::Verdict;
-use crate::service::sessions::{name_key, new_session};
+use crate::service::sessions::new_session;
 use crate::service::{ServiceError, Services};
 use crate::store::{AccountRecord, NewSession, PublishList, PublishOutcome};
 
@@ -80,7 +80,7 @@ impl Services {
         password: &Password,
     ) -> Result<(AccountRecord, DeviceList), ServiceError> {
         self.limit(LimitName::LoginAddress, LimitKey::Network(network))?;
-        self.limit(LimitName::LoginAccount, name_key(username))?;
+        self.count_guess(username)?;
         let (record, list) = self.account_for_log_in(username).await?;
         let hash = record.as_ref().map(|record| record.password_hash.clone());
         let verdict = self.verify_password(password, hash).await?;

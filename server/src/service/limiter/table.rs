@@ -96,8 +96,10 @@ limits! {
         "Guesses at a password without a device's key: 1,450 a day.";
     LoginDevice = "login_device", "device", 10, 1 / 60, Closed,
         "Log-ins that carry a valid signature of a device have their own count, so that guessing locks nobody out.";
-    LoginAddress = "login_address", "network", 30, 10 / 60, Closed,
+    LoginAddress = "login_address", "network", 30, 10 / 60, Open,
         "Guesses at many accounts from one place.";
+    LoginServer = "login_server", "server", 30, 10 / 1, Closed,
+        "All guesses without a device's key together, so that log-ins with one find the password pool free.";
     PasswordAccount = "password_account", "account", 5, 1 / 60, Closed,
         "Guesses at the password by whoever holds a live session.";
     LookupAccount = "lookup_account", "account", 100, 1 / 900, Closed,

@@ -2,7 +2,14 @@ use super::*;
 use crate::domain::clock::SystemRandom;
 
 fn settings() -> PasswordSettings {
-    PasswordSettings { memory_kib: 64, passes: 1, threads: 2, queue_max: 50, pepper: None }
+    PasswordSettings {
+        memory_kib: 64,
+        passes: 1,
+        threads: 2,
+        queue_max: 50,
+        pepper: None,
+        ..PasswordSettings::default()
+    }
 }
 
 fn pool(settings: &PasswordSettings) -> Passwords {

@@ -14,7 +14,8 @@ use super::job::Class;
 use super::writer::Tx;
 use super::{EmbeddedStore, devices, prekeys, rows, sessions};
 use crate::store::{
-    AccountRecord, AccountStore, CreateAccount, Erased, NewAccount, PublishList, PublishOutcome, StoreError,
+    AccountRecord, AccountStore, CreateAccount, Erased, NameMatch, NewAccount, PublishList, PublishOutcome, StoreError,
+    Vacancy,
 };
 
 #[async_trait]
@@ -23,17 +24,36 @@ impl AccountStore for EmbeddedStore {
         self.write(Class::Direct, move |tx| create(tx, &account, now)).await
     }
 
+    async fn vacancy(
+        &self,
+        username: &Username,
+        username_hash: [u8; 32],
+        invite_hash: Option<[u8; 32]>,
+        now: UnixMillis,
+    ) -> Result<Vacancy, StoreError> {
+        let username = username.clone();
+        self.read(move |db| {
+            Ok(Vacancy {
+                holder: by_name(db, &username)?.map(Box::new),
+                retired: is_retired(db, &username_hash)?,
+                invite_good: is_invite_good(db, invite_hash, now)?,
+            })
+        })
+        .await
+    }
+
     async fn account_by_name(&self, username: &Username) -> Result<Option<AccountRecord>, StoreError> {
         let username = username.clone();
         self.read(move |db| by_name(db, &username)).await
     }
 
+    async fn account_or_other(&self, username: &Username) -> Result<Option<NameMatch>, StoreError> {
+        let username = username.clone();
+        self.read(move |db| named_or_other(db, &username)).await
+    }
+
     async fn account(&self, account: AccountId) -> Result<Option<AccountRecord>, StoreError> {
-        self.read(move |db| {
-            let mut select = db.prepare_cached(&format!("{SELECT} WHERE accounts.account_id = ?1"))?;
-            Ok(select.query_row([account.as_bytes()], record).optional()?)
-        })
-        .await
+        self.read(move |db| by_id(db, account.as_bytes())).await
     }
 
     async fn set_password_hash(
@@ -125,12 +145,32 @@ fn by_name(db: &Connection, username: &Username) -> Result<Option<AccountRecord>
     Ok(select.query_row([username.as_str()], record).optional()?)
 }
 
+fn by_id(db: &Connection, account: &[u8; 16]) -> Result<Option<AccountRecord>, DbError> {
+    let mut select = db.prepare_cached(&format!("{SELECT} WHERE accounts.account_id = ?1"))?;
+    Ok(select.query_row([account], record).optional()?)
+}
+
+/// One look into the index of names, one for any account, one for the row of either: whether the name is there or not.
+fn named_or_other(db: &Connection, username: &Username) -> Result<Option<NameMatch>, DbError> {
+    let named: Option<[u8; 16]> = db
+        .prepare_cached("SELECT account_id FROM accounts WHERE username = ?1")?
+        .query_row([username.as_str()], |row| row.get(0))
+        .optional()?;
+    let other: Option<[u8; 16]> = db
+        .prepare_cached("SELECT account_id FROM accounts ORDER BY account_id LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(account) = named.or(other) else { return Ok(None) };
+    let record = by_id(db, &account)?.map(Box::new);
+    Ok(record.map(|record| if named.is_some() { NameMatch::Named(record) } else { NameMatch::Other(record) }))
+}
+
 fn create(tx: &mut Tx<'_>, account: &NewAccount, now: UnixMillis) -> Result<CreateAccount, DbError> {
     let (db, id) = (tx.db, account.device_list.account());
-    if let Some(record) = by_name(db, &account.username)? {
+    if let Some(record) = by_name(db, &account.username)?.filter(|_| !sealpost_crypto::sabotage::left_out(43)) {
         return Ok(CreateAccount::NameTaken(Box::new(record)));
     }
-    if db.prepare_cached("SELECT 1 FROM retired_names WHERE username_hash = ?1")?.exists([account.username_hash])? {
+    if is_retired(db, &account.username_hash)? {
         return Ok(CreateAccount::NameRetired);
     }
     // A deleted account's devices may still be named as senders; its id is not free while they are.
@@ -140,13 +180,8 @@ fn create(tx: &mut Tx<'_>, account: &NewAccount, now: UnixMillis) -> Result<Crea
     if sessions::taken(db, account.session.id)? {
         return Ok(CreateAccount::SessionTaken);
     }
-    if let Some(invite) = account.invite_hash {
-        let good = db
-            .prepare_cached("SELECT 1 FROM invites WHERE invite_hash = ?1 AND expires_at > ?2")?
-            .exists(params![invite, rows::time(now)])?;
-        if !good {
-            return Ok(CreateAccount::InviteInvalid);
-        }
+    if !is_invite_good(db, account.invite_hash, now)? {
+        return Ok(CreateAccount::InviteInvalid);
     }
     tx.space.require()?;
     if let Some(invite) = account.invite_hash {
@@ -175,6 +210,17 @@ fn create(tx: &mut Tx<'_>, account: &NewAccount, now: UnixMillis) -> Result<Crea
         }
     }
     Ok(CreateAccount::Created)
+}
+
+fn is_retired(db: &Connection, username_hash: &[u8; 32]) -> Result<bool, DbError> {
+    Ok(db.prepare_cached("SELECT 1 FROM retired_names WHERE username_hash = ?1")?.exists([username_hash])?)
+}
+
+fn is_invite_good(db: &Connection, invite: Option<[u8; 32]>, now: UnixMillis) -> Result<bool, DbError> {
+    let Some(invite) = invite else { return Ok(true) };
+    Ok(db
+        .prepare_cached("SELECT 1 FROM invites WHERE invite_hash = ?1 AND expires_at > ?2")?
+        .exists(params![invite, rows::time(now)])?)
 }
 
 fn insert_list(db: &Connection, account: AccountId, version: u64, encoded: &[u8]) -> Result<(), DbError> {

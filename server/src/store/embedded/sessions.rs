@@ -171,7 +171,9 @@ fn rotate(
         return Ok(RotateRefreshToken::Repeated { generation: known.generation });
     }
     // Two parties hold tokens of this family, and one of them is not its owner.
-    db.prepare_cached("UPDATE sessions SET ended = 1 WHERE session_id = ?1")?.execute([session.as_bytes()])?;
+    if !sealpost_crypto::sabotage::left_out(38) {
+        db.prepare_cached("UPDATE sessions SET ended = 1 WHERE session_id = ?1")?.execute([session.as_bytes()])?;
+    }
     Ok(RotateRefreshToken::Spent)
 }
 
