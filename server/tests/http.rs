@@ -12,7 +12,6 @@ mod server;
 #[cfg(test)]
 mod http {
     mod abuse;
-    mod access;
     mod accounts;
     mod bodies;
     mod contract;
@@ -21,8 +20,13 @@ mod http {
     mod limits;
     mod passwords;
     mod prekeys;
-    mod requests;
-    mod schema;
     mod sessions;
+    mod socket;
     mod sockets;
+    mod threat_answers;
+    mod threat_names;
+    mod threat_passwords;
+    mod threat_sessions;
+    mod threat_times;
+    mod threat_tokens;
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod process {
     mod durability;
+    mod login_flood;
     mod secrecy;
     mod starting;
     mod stopping;

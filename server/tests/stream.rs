@@ -5,12 +5,10 @@
 #[cfg(test)]
 mod stream {
     mod accepting;
-    mod access;
     mod acks;
     mod closing;
     mod delivering;
     mod expiring;
-    mod flooding;
     mod protocol;
     mod slow;
     mod world;

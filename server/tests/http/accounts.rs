@@ -70,18 +70,6 @@ async fn a_name_belongs_to_whoever_registered_it_first() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_exactly_one_gets_the_name() {
-    let server = TestServer::start(Options::default()).await;
-    let requests: Vec<_> = (0..40).map(|_| Account::new("wanted").register_request(&server)).collect();
-    let replies =
-        futures_util::future::join_all(requests.iter().map(|request| server.post("/v1/accounts", "", request))).await;
-    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
-    for reply in replies.iter().filter(|reply| reply.status != 200) {
-        reply.refused(ProblemCode::UsernameTaken);
-    }
-}
-
-#[tokio::test]
 async fn each_part_of_a_registration_is_checked() {
     let server = TestServer::start(Options::default()).await;
     let alice = Account::new("alice");

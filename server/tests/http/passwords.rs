@@ -59,8 +59,15 @@ async fn logging_in_renews_a_hash_of_older_parameters() {
 }
 
 #[tokio::test]
-async fn beyond_the_queue_of_passwords_the_server_says_when_to_come_back() {
-    let passwords = PasswordSettings { memory_kib: 19_456, passes: 2, threads: 1, queue_max: 1, pepper: None };
+async fn threat_30_beyond_the_queue_of_passwords_the_server_says_when_to_come_back() {
+    let passwords = PasswordSettings {
+        memory_kib: 19_456,
+        passes: 2,
+        threads: 1,
+        queue_max: 1,
+        pepper: None,
+        ..PasswordSettings::default()
+    };
     let server = TestServer::start(Options { passwords, ..Options::default() }).await;
     let requests: Vec<_> = (0..12).map(|n| Account::new(&format!("user{n}")).register_request(&server)).collect();
     let replies =

@@ -54,6 +54,32 @@ async fn no_password_token_ciphertext_name_or_key_is_in_the_logs_or_metrics() {
     }
 }
 
+#[tokio::test]
+async fn threat_39_a_token_in_a_url_is_refused_and_no_token_is_ever_logged() {
+    let mut world = World::new();
+    let server = world.start(&["--listen", "127.0.0.1:0", "--log", "trace,mio=info"]);
+    let client = server.client();
+    let alice = client.register("alice", "correct horse battery").await;
+    let token = &alice.token;
+    assert_eq!(client.call("GET", "/v1/sessions", token, "").await.0, 200);
+    drop(client.connect(&alice).await);
+    for parameter in ["access_token", "token", "bearer", "authorization", "ticket", "jwt"] {
+        for path in ["/v1/sessions", "/v1/account/export", "/v1/stream"] {
+            let (status, _) = client.get(&format!("{path}?{parameter}={token}")).await;
+            // A stream's request fails for another reason first: it is no handshake.
+            assert_eq!(status, if path == "/v1/stream" { 400 } else { 401 }, "{path} {parameter}");
+        }
+    }
+    assert_eq!(client.get(&format!("/v1/{token}")).await.0, 404);
+    assert_eq!(client.call("DELETE", &format!("/v1/sessions/{token}"), token, "").await.0, 400);
+    let log = server.log();
+    assert!(log.contains("request_id"), "requests are logged");
+    for part in token.split('.').skip(1).chain([token.as_str()]) {
+        let line = log.lines().find(|line| line.contains(part));
+        assert_eq!(line, None, "a token is in the log");
+    }
+}
+
 #[test]
 fn a_normal_program_holds_nothing_that_leaves_a_countermeasure_out() {
     let program = fs::read(env!("CARGO_BIN_EXE_sealpost-server")).unwrap();

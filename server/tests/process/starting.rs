@@ -191,6 +191,23 @@ async fn where_others_reach_it_registration_is_by_invite_and_the_first_start_pri
     assert!(!again.log().contains("invite"), "only at the first start");
 }
 
+#[tokio::test]
+async fn registration_is_open_by_default_only_on_a_loopback_listener_that_speaks_tls_itself() {
+    for (flags, open) in [
+        (&["--listen", "127.0.0.1:0"][..], true),
+        (&["--listen", "127.0.0.1:0", "--plain-http"], false),
+        (&["--listen", "127.0.0.1:0", "--plain-http", "--trust-proxy"], false),
+        (&["--listen", "0.0.0.0:0"], false),
+    ] {
+        let mut world = World::new();
+        let server = world.start(flags);
+        let info = server.client().get("/v1/server").await.1;
+        let policy = if open { "\"registration\":\"open\"" } else { "\"registration\":\"invite\"" };
+        assert!(info.contains(policy), "{flags:?} {info}");
+        assert_eq!(server.log().contains("The first one, good for 7 days"), !open, "{flags:?}");
+    }
+}
+
 #[test]
 fn migrate_tells_and_applies_the_schemas_version() {
     let world = World::new();

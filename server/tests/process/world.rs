@@ -18,7 +18,7 @@ use sealpost_api::ids::{MessageNumber, RefreshTokenHash, SessionId};
 use sealpost_api::password::Password;
 use sealpost_api::prekeys::{DevicePrekeys, SignedPrekeyBody};
 use sealpost_api::server::ServerInfo;
-use sealpost_api::sessions::{SessionGrant, SessionRequest};
+use sealpost_api::sessions::{LoginRequest, SessionGrant, SessionRequest};
 use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKeyPair, DeviceList,
     DeviceListBody, LoginStatement, RegistrationId, SignedPrekeyId, SignedPrekeyPair, UnixMillis,
@@ -136,6 +136,16 @@ impl Running {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Bytes of memory that the process has in use, and the most it ever had.
+    pub(super) fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let kib = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
+        };
+        (kib("VmRSS:"), kib("VmHWM:"))
+    }
+
     pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -167,7 +177,8 @@ impl Running {
         let url = self.text("url");
         let authority = url.split_once("://").unwrap().1.to_owned();
         let (host, port) = authority.rsplit_once(':').unwrap();
-        Client { host: host.to_owned(), port: port.parse().unwrap(), ca: self.text("ca").into() }
+        let ca = self.ready["ca"].as_str().map(PathBuf::from);
+        Client { host: host.to_owned(), port: port.parse().unwrap(), ca, address: None }
     }
 }
 
@@ -178,12 +189,20 @@ impl Drop for Running {
     }
 }
 
-/// A client that trusts the server's authority and nothing else.
+/// A client that trusts the server's authority and nothing else; of a server without TLS, a client without.
+#[derive(Clone)]
 pub(super) struct Client {
     host: String,
     port: u16,
-    ca: PathBuf,
+    ca: Option<PathBuf>,
+    /// Whom a proxy in front of the server would name as the peer.
+    address: Option<String>,
 }
+
+/// A connection, with TLS or without.
+pub(super) trait Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + std::marker::Send {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + std::marker::Send> Io for T {}
 
 /// An answer: status and body.
 pub(super) type Answer = (u16, String);
@@ -207,12 +226,27 @@ async fn exchange(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite 
 
 impl Client {
     pub(super) fn trusting(self, ca: &Path) -> Self {
-        Self { ca: ca.to_owned(), ..self }
+        Self { ca: Some(ca.to_owned()), ..self }
+    }
+
+    /// As if a proxy had this peer.
+    pub(super) fn coming_from(&self, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..self.clone() }
+    }
+
+    async fn stream(&self) -> Box<dyn Io> {
+        if self.ca.is_some() {
+            Box::new(self.tls().await.unwrap())
+        } else {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            Box::new(stream)
+        }
     }
 
     pub(super) async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_file(self.ca.as_ref().unwrap()).unwrap()).unwrap();
         let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -224,18 +258,20 @@ impl Client {
     }
 
     pub(super) async fn call(&self, method: &str, path: &str, token: &str, body: &str) -> Answer {
+        let forwarded = self.address.as_ref().map(|address| format!("x-forwarded-for: {address}\r\n"));
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+             content-type: application/json\r\n{}content-length: {}\r\n\r\n{body}",
             self.host,
+            forwarded.unwrap_or_default(),
             body.len(),
         );
-        exchange(self.tls().await.unwrap(), request).await
+        exchange(self.stream().await, request).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.host);
-        exchange(self.tls().await.unwrap(), request).await
+        exchange(self.stream().await, request).await
     }
 
     pub(super) async fn register(&self, name: &str, password: &str) -> Person {
@@ -266,14 +302,7 @@ impl Client {
         let list = DeviceList::sign(&identity, body).unwrap();
         let prekey =
             SignedPrekeyPair::generate(rng, SignedPrekeyId(1), UnixMillis(info.now)).signed(&address, &device_identity);
-        let session = SessionId::from_bytes(rand::random());
-        let refresh_hash: [u8; 32] = rand::random();
-        let statement = LoginStatement {
-            server: *info.server_id.0.as_bytes(),
-            session: *session.as_bytes(),
-            address,
-            refresh_hash,
-        };
+        let session = session_request(&info, address, &device_identity);
         let request = RegisterRequest {
             username: name.to_owned(),
             password: Password::new(password.to_owned()),
@@ -289,36 +318,61 @@ impl Client {
                 },
                 one_time_prekeys: vec![],
             },
-            session: SessionRequest {
-                session_id: B64(session),
-                refresh_hash: B64(RefreshTokenHash::from_bytes(refresh_hash)),
-                signature: B64(statement.sign(&device_identity)),
-            },
+            session,
         };
         let answer = self.call("POST", "/v1/accounts", "", &serde_json::to_string(&request).unwrap()).await;
         let grant: SessionGrant = serde_json::from_str(&answer.1).map_err(|_| answer)?;
-        Ok(Person { address, token: grant.access_token.reveal().to_owned() })
+        let token = grant.access_token.reveal().to_owned();
+        Ok(Person { name: name.to_owned(), address, identity: device_identity, token })
+    }
+
+    /// The body of a log-in on the person's device, with a new session.
+    pub(super) async fn login_body(&self, person: &Person, password: &str) -> String {
+        let info: ServerInfo = serde_json::from_str(&self.get("/v1/server").await.1).unwrap();
+        let request = LoginRequest {
+            username: person.name.clone(),
+            password: Password::new(password.to_owned()),
+            device_id: person.address.device.get(),
+            registration_id: B64(person.address.registration),
+            session: session_request(&info, person.address, &person.identity),
+        };
+        serde_json::to_string(&request).unwrap()
     }
 
     /// A stream that has read its `Welcome`.
     pub(super) async fn connect(&self, person: &Person) -> Socket {
-        let mut request = format!("wss://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
+        let scheme = if self.ca.is_some() { "wss" } else { "ws" };
+        let mut request = format!("{scheme}://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
         let token = format!("Bearer {}", person.token).parse().unwrap();
         request.headers_mut().insert("authorization", token);
-        let (socket, _) = tokio_tungstenite::client_async(request, self.tls().await.unwrap()).await.unwrap();
+        let (socket, _) = tokio_tungstenite::client_async(request, self.stream().await).await.unwrap();
         let mut socket = Socket { socket };
         assert!(matches!(socket.frame().await, ServerFrame::Welcome(_)));
         socket
     }
 }
 
+/// A new session on this device, signed.
+fn session_request(info: &ServerInfo, address: DeviceAddress, identity: &DeviceIdentityKeyPair) -> SessionRequest {
+    let (session, refresh_hash) = (SessionId::from_bytes(rand::random()), rand::random::<[u8; 32]>());
+    let statement =
+        LoginStatement { server: *info.server_id.0.as_bytes(), session: *session.as_bytes(), address, refresh_hash };
+    SessionRequest {
+        session_id: B64(session),
+        refresh_hash: B64(RefreshTokenHash::from_bytes(refresh_hash)),
+        signature: B64(statement.sign(identity)),
+    }
+}
+
 pub(super) struct Person {
+    pub(super) name: String,
     pub(super) address: DeviceAddress,
+    pub(super) identity: DeviceIdentityKeyPair,
     pub(super) token: String,
 }
 
 pub(super) struct Socket {
-    socket: WebSocketStream<TlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Io>>,
 }
 
 impl Socket {
