@@ -16,6 +16,8 @@ mod accounts;
 mod crashes;
 #[path = "engine/devices.rs"]
 mod devices;
+#[path = "engine/impostors.rs"]
+mod impostors;
 #[path = "engine/mallory.rs"]
 mod mallory;
 #[path = "engine/messages.rs"]

@@ -17,6 +17,7 @@ use crate::padding;
 use crate::party::{LocalDevice, RemoteDevice};
 use crate::prekey::{OneTimePrekeyPair, PrekeyPublic, SignedPrekeyPair};
 use crate::ratchet::{OpenError, SealError};
+use crate::sabotage::left_out;
 use crate::session::{Role, Session, SessionOpenError};
 
 mod error;
@@ -201,11 +202,11 @@ impl PairSessions {
         }
         let base_key = &initial.names.base_key;
         let known = self.find(|session| session.role == Role::Responder && session.names.base_key == *base_key);
-        if let Some(place) = known {
+        if let Some(place) = known.filter(|_| !left_out(11)) {
             let decrypted = self.decrypt_in(rng, place, &initial.ratchet)?;
             return Ok(Decrypted { sender_list: Some(list), ..decrypted });
         }
-        if self.base_keys.iter().any(|used| used.base_key == *base_key) {
+        if self.base_keys.iter().any(|used| used.base_key == *base_key) && !left_out(11) {
             return Err(DecryptError::SessionGone);
         }
         if self.base_keys.len() >= MAX_BASE_KEYS {

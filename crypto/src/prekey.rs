@@ -13,6 +13,7 @@ use crate::identity::{BadSignature, DeviceIdentityKey, DeviceIdentityKeyPair, Si
 use crate::ids::{DeviceAddress, OneTimePrekeyId, SignedPrekeyId, UnixMillis};
 use crate::labels;
 use crate::reader::{Reader, WrongLength};
+use crate::sabotage::left_out;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -50,7 +51,7 @@ pub enum PrekeyError {
 pub struct PrekeyPublic([u8; 32]);
 
 /// u of every point of low order on the curve and its twist, canonically encoded (RFC 7748 section 6.1 asks to beware).
-const LOW_ORDER: [[u8; 32]; 5] = [
+pub(crate) const LOW_ORDER: [[u8; 32]; 5] = [
     [0; 32],
     [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [
@@ -76,6 +77,9 @@ impl PrekeyPublic {
     /// # Errors
     /// [`PrekeyError`] for u ≥ p (a set top bit included) and for points of low order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PrekeyError> {
+        if left_out(10) {
+            return Ok(Self(*bytes));
+        }
         let [first, middle @ .., last] = bytes;
         if *last > 0x7f || (*last == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed) {
             return Err(PrekeyError::NotCanonical);
@@ -92,7 +96,7 @@ impl PrekeyPublic {
     /// `Encode(u) = 0x05 ‖ u`, 33 bytes, as it is signed.
     #[must_use]
     pub fn encode(&self) -> [u8; 33] {
-        let mut encoded = [labels::X25519_TYPE; 33];
+        let mut encoded = [if left_out(9) { labels::ED25519_TYPE } else { labels::X25519_TYPE }; 33];
         if let Some(key) = encoded.last_chunk_mut::<32>() {
             *key = self.0;
         }
@@ -157,10 +161,12 @@ impl SignedPrekey {
         identity: &DeviceIdentityKey,
         now: UnixMillis,
     ) -> Result<VerifiedSignedPrekey, SignedPrekeyError> {
-        identity
-            .verify(&signed_bytes(address, self.id, &self.key, self.expires_at), &self.signature)
-            .map_err(|BadSignature| SignedPrekeyError::Signature)?;
-        if now >= self.expires_at {
+        if !left_out(6) {
+            identity
+                .verify(&signed_bytes(address, self.id, &self.key, self.expires_at), &self.signature)
+                .map_err(|BadSignature| SignedPrekeyError::Signature)?;
+        }
+        if now >= self.expires_at && !left_out(13) {
             return Err(SignedPrekeyError::Expired);
         }
         Ok(VerifiedSignedPrekey { id: self.id, key: self.key })
@@ -168,8 +174,8 @@ impl SignedPrekey {
 }
 
 fn signed_bytes(address: &DeviceAddress, id: SignedPrekeyId, key: &PrekeyPublic, expires_at: UnixMillis) -> Vec<u8> {
-    [labels::SIGNED_PREKEY, &address.to_bytes(), &id.0.to_be_bytes(), &key.encode(), &expires_at.0.to_be_bytes()]
-        .concat()
+    let label = if left_out(9) { &[] } else { labels::SIGNED_PREKEY };
+    [label, &address.to_bytes(), &id.0.to_be_bytes(), &key.encode(), &expires_at.0.to_be_bytes()].concat()
 }
 
 /// A signed prekey whose signature and expiry were checked: only [`SignedPrekey::verify`] makes one.

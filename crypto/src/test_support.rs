@@ -51,6 +51,39 @@ pub(crate) fn seeded_rng(seed: u64) -> impl CryptoRng {
     rand::rngs::StdRng::seed_from_u64(seed)
 }
 
+/// Every encoding with which X25519 gives zeros: the points of low order, those above p, and each with the top bit that
+/// X25519 ignores.
+pub(crate) fn low_order_encodings() -> Vec<[u8; 32]> {
+    let mut encodings = crate::prekey::LOW_ORDER.to_vec();
+    for low in [0xed, 0xee] {
+        let mut above = [0xff; 32];
+        (above[0], above[31]) = (low, 0x7f);
+        encodings.push(above);
+    }
+    for mut encoding in encodings.clone() {
+        encoding[31] |= 0x80;
+        encodings.push(encoding);
+    }
+    encodings
+}
+
+/// Every encoding of the eight points of small order that decodes without the strict checks.
+pub(crate) fn small_order_identities() -> Vec<DeviceIdentityKey> {
+    let canonical = curve25519_dalek::constants::EIGHT_TORSION.map(|point| point.compress().to_bytes());
+    // p and p + 1: second encodings of y = 0 and y = 1. A set sign is a second encoding where x = 0.
+    let above = [0xed, 0xee].map(|low| {
+        let mut above = [0xff; 32];
+        (above[0], above[31]) = (low, 0x7f);
+        above
+    });
+    let encodings = canonical.into_iter().chain(above).flat_map(|bytes| {
+        let mut signed = bytes;
+        signed[31] ^= 0x80;
+        [bytes, signed]
+    });
+    encodings.filter_map(|bytes| DeviceIdentityKey::unchecked(&bytes)).collect()
+}
+
 /// A whole device with its account: one person.
 pub(crate) struct Person {
     pub(crate) account: AccountIdentityKeyPair,

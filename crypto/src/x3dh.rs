@@ -100,32 +100,64 @@ fn associated_data(initiator: &DeviceIdentityKey, responder: &DeviceIdentityKey,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::seeded_rng;
+    use crate::test_support::{low_order_encodings, seeded_rng, small_order_identities};
 
     fn identity(seed: u8) -> DeviceIdentityKeyPair {
         DeviceIdentityKeyPair::from_seed(&[seed; 32])
     }
 
-    /// Rule 2, DH1, DH3 and DH4 of the initiator. DH2 takes an identity key, which is decoded strictly or not at all.
-    #[test]
-    fn the_initiator_refuses_an_all_zero_secret() {
-        let good = *RatchetKeyPair::generate(&mut seeded_rng(1)).public();
-        let zero = PrekeyPublic::unchecked([0; 32]);
-        for (signed_prekey, one_time_prekey) in [(&zero, None), (&zero, Some(&good)), (&good, Some(&zero))] {
-            let bob = identity(2).public();
-            let theirs = TheirKeys { identity: &bob, signed_prekey, one_time_prekey };
-            assert!(initiate(&mut seeded_rng(2), &identity(1), &theirs, &[]).is_err());
-        }
+    fn prekey() -> PrekeyPublic {
+        *RatchetKeyPair::generate(&mut seeded_rng(1)).public()
     }
 
-    /// Rule 2, DH2, DH3 and DH4 of the responder.
-    #[test]
-    fn the_responder_refuses_an_all_zero_secret() {
+    /// The initiator's agreement with these keys of the responder, and nothing else.
+    fn initiates(
+        theirs: &DeviceIdentityKey,
+        signed_prekey: &PrekeyPublic,
+        one_time_prekey: Option<&PrekeyPublic>,
+    ) -> Result<(), NonContributory> {
+        let theirs = TheirKeys { identity: theirs, signed_prekey, one_time_prekey };
+        initiate(&mut seeded_rng(2), &identity(1), &theirs, &[]).map(drop)
+    }
+
+    fn responds(their_identity: &DeviceIdentityKey, base_key: &PrekeyPublic) -> Result<(), NonContributory> {
         let secret = StaticSecret::from([5; 32]);
-        for one_time in [None, Some(&secret)] {
-            let ours = OurPrekeys { signed: &secret, one_time };
-            let zero = PrekeyPublic::unchecked([0; 32]);
-            assert!(respond(&identity(2), &ours, &identity(1).public(), &zero, &[]).is_err());
+        let ours = OurPrekeys { signed: &secret, one_time: Some(&secret) };
+        respond(&identity(2), &ours, their_identity, base_key, &[]).map(drop)
+    }
+
+    /// Rule 2, behind the strict decoding: DH1 and DH3 take the signed prekey, DH4 the one-time prekey, and the responder's
+    /// DH2 to DH4 the base key.
+    #[test]
+    fn threat_10_every_low_order_prekey_is_refused_in_every_agreement() {
+        let (good, bob) = (prekey(), identity(2).public());
+        let encodings = low_order_encodings();
+        assert_eq!(encodings.len(), 14);
+        for bytes in encodings {
+            assert!(PrekeyPublic::from_bytes(&bytes).is_err(), "it is not even decoded: {bytes:02x?}");
+            let low = PrekeyPublic::unchecked(bytes);
+            assert_eq!(diffie_hellman(&StaticSecret::from([5; 32]), &low.to_x25519()).err(), Some(NonContributory));
+            for (signed_prekey, one_time) in [(&low, None), (&low, Some(&good)), (&good, Some(&low))] {
+                assert_eq!(initiates(&bob, signed_prekey, one_time), Err(NonContributory), "{bytes:02x?}");
+            }
+            assert_eq!(responds(&identity(1).public(), &low), Err(NonContributory), "{bytes:02x?}");
+        }
+        assert_eq!(
+            (initiates(&bob, &good, Some(&good)), responds(&bob, &good)),
+            (Ok(()), Ok(())),
+            "the search can fail"
+        );
+    }
+
+    /// Rule 2: the identity key is in the initiator's DH2 and the responder's DH1.
+    #[test]
+    fn threat_10_every_identity_key_of_small_order_is_refused_in_every_agreement() {
+        let small = small_order_identities();
+        assert!(small.len() >= 8, "{}", small.len());
+        for key in small {
+            assert!(DeviceIdentityKey::from_bytes(key.as_bytes()).is_err(), "it is not even decoded: {key:?}");
+            assert_eq!(initiates(&key, &prekey(), None), Err(NonContributory), "{key:?}");
+            assert_eq!(responds(&key, &prekey()), Err(NonContributory), "{key:?}");
         }
     }
 

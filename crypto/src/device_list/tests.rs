@@ -103,7 +103,7 @@ fn a_list_that_breaks_a_rule_is_refused_though_well_signed() {
 }
 
 #[test]
-fn only_the_named_key_signs() {
+fn threat_8_only_the_named_key_signs_a_device_list() {
     let other = AccountIdentityKeyPair::from_seed(&[2; 32]);
     assert_eq!(DeviceList::sign(&other, body()), Err(DeviceListError::WrongSigner));
     let mut bytes = Vec::new();

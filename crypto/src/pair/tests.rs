@@ -221,7 +221,7 @@ fn a_responders_session_never_stores_a_prekeys_private_half() {
 
 /// Rule 5.
 #[test]
-fn an_initial_message_creates_a_session_once() {
+fn threat_11_an_initial_message_creates_a_session_once() {
     for one_time in [Some(1), None] {
         let mut two = Two::new(9);
         two.alice_begins(one_time);

@@ -45,7 +45,7 @@ fn pair() -> SignedPrekeyPair {
 }
 
 #[test]
-fn a_signed_prekey_verifies_until_it_expires() {
+fn threat_13_a_signed_prekey_verifies_until_it_expires() {
     let signed = pair().signed(&address(), &identity());
     let last_moment = signed.expires_at.saturating_sub(1);
     let verified = signed.verify(&address(), &identity().public(), last_moment).unwrap();
@@ -56,7 +56,7 @@ fn a_signed_prekey_verifies_until_it_expires() {
 }
 
 #[test]
-fn a_swapped_or_relabelled_signed_prekey_is_refused() {
+fn threat_6_a_swapped_or_relabelled_signed_prekey_is_refused() {
     let signed = pair().signed(&address(), &identity());
     let other_key = *SignedPrekeyPair::generate(&mut CountingRng(9), SignedPrekeyId(5), NOW).public();
     let mut other_signature = *signed.signature.as_bytes();
@@ -80,6 +80,45 @@ fn a_swapped_or_relabelled_signed_prekey_is_refused() {
     assert_eq!(signed.verify(&address(), &other_identity, NOW), Err(SignedPrekeyError::Signature));
 }
 
+/// What the device signs, put together by hand: a known answer for the label, the order and the type byte.
+fn signed_by_hand(label: &[u8], key_type: u8) -> SignedPrekey {
+    let pair = pair();
+    let bytes = [
+        label,
+        &[1; 16],
+        &[1],
+        &[2; 32],
+        &5_u32.to_be_bytes(),
+        &[key_type],
+        pair.public().as_bytes(),
+        &pair.expires_at().0.to_be_bytes(),
+    ]
+    .concat();
+    SignedPrekey {
+        id: pair.id(),
+        key: *pair.public(),
+        expires_at: pair.expires_at(),
+        signature: identity().sign(&bytes),
+    }
+}
+
+/// A signature over something else than an X25519 prekey is none over one, whatever bytes both have in common: a key of
+/// another type, or the same bytes under the label of another object.
+#[test]
+fn threat_9_a_key_of_another_type_or_under_another_label_is_no_signed_prekey() {
+    let verify = |signed: SignedPrekey| signed.verify(&address(), &identity().public(), NOW).map(drop);
+    assert_eq!(verify(signed_by_hand(b"Sealpost Signed Prekey v1\0", 0x05)), Ok(()));
+    // Ed25519, and the type that a KEM's key would have.
+    for key_type in [0x06, 0x08, 0x00] {
+        let confused = signed_by_hand(b"Sealpost Signed Prekey v1\0", key_type);
+        assert_eq!(verify(confused), Err(SignedPrekeyError::Signature), "{key_type:#x}");
+    }
+    for (name, label) in labels::ALL.iter().filter(|(name, _)| *name != "SIGNED_PREKEY") {
+        assert_eq!(verify(signed_by_hand(label, 0x05)), Err(SignedPrekeyError::Signature), "{name}");
+    }
+    assert_eq!(verify(signed_by_hand(b"", 0x05)), Err(SignedPrekeyError::Signature));
+}
+
 #[test]
 fn a_forged_prekey_that_is_expired_too_is_called_forged() {
     let signed = pair().signed(&address(), &identity());
@@ -88,7 +127,7 @@ fn a_forged_prekey_that_is_expired_too_is_called_forged() {
 }
 
 #[test]
-fn low_order_points_are_refused() {
+fn threat_10_low_order_prekeys_are_refused() {
     for bytes in LOW_ORDER {
         assert_eq!(PrekeyPublic::from_bytes(&bytes), Err(PrekeyError::LowOrder));
         assert_eq!(
@@ -100,7 +139,7 @@ fn low_order_points_are_refused() {
 }
 
 #[test]
-fn every_second_encoding_is_refused() {
+fn threat_10_every_second_encoding_of_a_prekey_is_refused() {
     for low in 0xed..=0xff {
         let mut bytes = [0xff; 32];
         bytes[0] = low;

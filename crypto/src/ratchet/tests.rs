@@ -26,7 +26,7 @@ fn split(message: &[u8]) -> (Header, Vec<u8>) {
 
 /// Rule 2, places 5 and 6: even if a key of low order passed decoding.
 #[test]
-fn a_ratchet_step_with_an_all_zero_secret_is_refused() {
+fn threat_10_a_ratchet_step_with_an_all_zero_secret_is_refused() {
     let mut rng = seeded_rng(2);
     assert!(Ratchet::initiate(&mut rng, Zeroizing::new([7; 32]), &zero_key()).is_err());
     let (alice, bob) = pair();
@@ -55,6 +55,38 @@ fn the_last_number_of_a_chain_is_refused_without_overflow() {
     let (mut header, sealed) = split(&message);
     header.number = u32::MAX;
     assert_eq!(bob.open(&mut seeded_rng(3), b"AD", &header, &sealed).err(), Some(OpenError::TooFarAhead));
+}
+
+/// How far ahead the message is. Deriving so many keys takes seconds, which is what the limit saves.
+const FAR_AHEAD: u32 = 1_000_000;
+
+fn stored(ratchet: &Ratchet) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ratchet.write(&mut bytes);
+    bytes
+}
+
+/// The message is authentic: nothing but the limit refuses it, before a key is derived or kept.
+#[test]
+fn threat_14_a_message_a_million_ahead_is_refused_and_the_state_stays_as_it_was() {
+    let (mut alice, bob) = pair();
+    let before = stored(&bob);
+    let sending = alice.sending_mut().1;
+    for _ in 0..FAR_AHEAD {
+        sending.key.advance();
+    }
+    sending.next += FAR_AHEAD;
+    let mut message = Vec::new();
+    alice.seal(b"AD", &mut message, |out| out.extend_from_slice(b"far ahead")).unwrap();
+    let (header, sealed) = split(&message);
+    assert_eq!(header.number, FAR_AHEAD + 1);
+    let opened = bob.open(&mut seeded_rng(3), b"AD", &header, &sealed);
+    assert_eq!(opened.err(), Some(OpenError::TooFarAhead));
+    assert!(stored(&bob) == before);
+    // Under a ratchet key that is new to Bob, which costs him a key agreement more.
+    let header = Header { ratchet_key: *RatchetKeyPair::generate(&mut seeded_rng(4)).public(), ..header };
+    assert_eq!(bob.open(&mut seeded_rng(3), b"AD", &header, &sealed).err(), Some(OpenError::TooFarAhead));
+    assert!(stored(&bob) == before);
 }
 
 /// The sender can't have sent fewer than we received; a chain's end is then where we saw it.

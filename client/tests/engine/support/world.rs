@@ -72,6 +72,8 @@ pub(crate) struct World {
     /// Requests to paths that begin so are answered by something that is no answer.
     pub(crate) spoiled: Option<&'static str>,
     pub(crate) spoiled_answers: usize,
+    /// Changes the body of an answer to this path before it goes out.
+    pub(crate) tamper: Option<Box<dyn Fn(&str, &mut Vec<u8>)>>,
 }
 
 impl World {
@@ -87,6 +89,7 @@ impl World {
             sends_on_wire: 0,
             spoiled: None,
             spoiled_answers: 0,
+            tamper: None,
         }
     }
 
@@ -252,6 +255,9 @@ impl World {
                         self.spoiled_answers += 1;
                         response.status = 200;
                         response.body = b"<html>".to_vec();
+                    }
+                    if let Some(tamper) = &self.tamper {
+                        tamper(&request.path, &mut response.body);
                     }
                     self.close_dropped();
                     self.wires.push_back((client, life, Wire::Response(request.id, response)));

@@ -55,7 +55,7 @@ fn a_message_with_any_flipped_bit_is_refused() {
 /// Rule 2, at the places that an initial message's recipient computes: DH2, DH3 and DH4 take the base key, DH1 the
 /// identity key, and both ratchet steps the header's key.
 #[test]
-fn keys_of_low_order_or_with_a_second_encoding_are_refused_in_every_field() {
+fn threat_10_keys_of_low_order_or_with_a_second_encoding_are_refused_in_every_field() {
     let zero = [0; 32];
     let mut one = zero;
     one[0] = 1;
@@ -111,7 +111,7 @@ fn an_initial_message_under_another_identity_is_refused() {
 
 /// The account's key and ids are bound into the secret's associated data, not only looked at.
 #[test]
-fn a_message_for_another_pair_of_addresses_does_not_authenticate() {
+fn threat_12_a_message_for_another_pair_of_addresses_does_not_authenticate() {
     let mut two = Two::begun(34);
     let message = two.alice_sends(b"hello");
     let mut remade = two.bob.local();
