@@ -12,6 +12,7 @@ mod server;
 #[cfg(test)]
 mod http {
     mod abuse;
+    mod access;
     mod accounts;
     mod bodies;
     mod contract;
@@ -20,6 +21,8 @@ mod http {
     mod limits;
     mod passwords;
     mod prekeys;
+    mod requests;
+    mod schema;
     mod sessions;
     mod socket;
     mod sockets;

@@ -103,6 +103,7 @@ macro_rules! conformance {
                 a_message_that_reaches_nobody_stores_nothing_and_uses_no_number
                 a_sender_account_has_a_share_of_a_queue
                 the_byte_quota_counts_what_waits
+                the_last_quarter_of_a_queue_is_for_those_with_little_in_it
                 a_notice_that_was_read_does_not_change_under_its_ack;
             expiry:
                 expired_messages_are_named_to_both_sides

@@ -5,10 +5,12 @@
 #[cfg(test)]
 mod stream {
     mod accepting;
+    mod access;
     mod acks;
     mod closing;
     mod delivering;
     mod expiring;
+    mod flooding;
     mod protocol;
     mod slow;
     mod world;

@@ -43,6 +43,24 @@ pub struct QueueLimits {
     pub dormant_after_millis: u64,
 }
 
+/// The last so many parts of a queue are for accounts that have little in it.
+const KEPT_PARTS: u64 = 4;
+/// There an account may have one part in so many of what is still free. Whoever comes next finds the rest: one account
+/// after the other, each taking all it can get, takes 170 accounts to use up a queue of 10,000.
+const FREE_PARTS: u64 = 32;
+
+impl QueueLimits {
+    /// Whether an account that has `own` of the `stored` in a queue of at most `most` may add `more` to it. What was
+    /// accepted is never thrown out again, so that room for others has to be kept before it is gone. An account that has
+    /// nothing there yet gets a first message in for as long as there is room.
+    #[must_use]
+    pub const fn is_fair(most: u64, stored: u64, own: u64, more: u64) -> bool {
+        let free = most.saturating_sub(stored);
+        let kept = most.saturating_div(KEPT_PARTS);
+        own == 0 || free.saturating_sub(more) >= kept || own.saturating_add(more) <= free.saturating_div(FREE_PARTS)
+    }
+}
+
 /// A message to accept.
 #[derive(Clone, Debug)]
 pub struct Accept {

@@ -181,17 +181,48 @@ pub(crate) async fn a_sender_account_has_a_share_of_a_queue(store: S) {
 pub(crate) async fn the_byte_quota_counts_what_waits(store: S) {
     let alice = Person::register(&store, "alice", 1).await;
     let bob = Person::register(&store, "bob", 1).await;
-    let send = |number: u64, bytes: usize| {
-        let mut accept = alice.devices[0].accept(number, bob.id, vec![bob.devices[0].copy(&"x".repeat(bytes))]);
+    let carol = Person::register(&store, "carol", 1).await;
+    let send = |from: &Person, number: u64, bytes: usize| {
+        let mut accept = from.devices[0].accept(number, bob.id, vec![bob.devices[0].copy(&"x".repeat(bytes))]);
         accept.limits = QueueLimits { bytes_max: 10_000, ..LIMITS };
         store.accept(accept, NOW)
     };
-    let first = rows(send(1, 6_000).await.unwrap());
-    assert_eq!(send(2, 4_001).await.unwrap(), AcceptOutcome::Refused(Refusal::QueueFull));
-    rows(send(2, 4_000).await.unwrap());
-    assert_eq!(send(3, 1).await.unwrap(), AcceptOutcome::Refused(Refusal::QueueFull));
+    let first = rows(send(&alice, 1, 6_000).await.unwrap());
+    assert_eq!(send(&carol, 1, 4_001).await.unwrap(), AcceptOutcome::Refused(Refusal::QueueFull));
+    rows(send(&carol, 1, 4_000).await.unwrap());
+    assert_eq!(send(&carol, 2, 1).await.unwrap(), AcceptOutcome::Refused(Refusal::QueueFull));
     bob.devices[0].ack(&store, &first).await;
-    rows(send(3, 6_000).await.unwrap());
+    rows(send(&alice, 2, 6_000).await.unwrap());
+}
+
+pub(crate) async fn the_last_quarter_of_a_queue_is_for_those_with_little_in_it(store: S) {
+    let flood = Person::register(&store, "flood", 2).await;
+    let friend = Person::register(&store, "friend", 1).await;
+    let bob = Person::register(&store, "bob", 1).await;
+    let share = AcceptOutcome::Refused(Refusal::QueueShare);
+    for (limits, bytes) in
+        [(QueueLimits { messages_max: 8, ..LIMITS }, 1), (QueueLimits { bytes_max: 8_000, ..LIMITS }, 1_000)]
+    {
+        let number = if bytes == 1 { 0 } else { 100 };
+        let send = |from: &Device, number: u64| {
+            let mut accept = from.accept(number, bob.id, vec![bob.devices[0].copy(&"x".repeat(bytes))]);
+            accept.limits = limits;
+            store.accept(accept, NOW)
+        };
+        let mut taken = Vec::new();
+        for number in number + 1..=number + 6 {
+            taken.extend(rows(send(&flood.devices[0], number).await.unwrap()));
+        }
+        for device in &flood.devices {
+            assert_eq!(send(device, number + 7).await.unwrap(), share, "an account's devices share one share");
+        }
+        taken.extend(rows(send(&friend.devices[0], number + 1).await.unwrap()));
+        assert_eq!(send(&friend.devices[0], number + 2).await.unwrap(), share);
+        // What is read makes room, for the flood too.
+        bob.devices[0].ack(&store, &taken[..2]).await;
+        taken.extend(rows(send(&flood.devices[1], number + 8).await.unwrap()));
+        bob.devices[0].ack(&store, &taken).await;
+    }
 }
 
 pub(crate) async fn a_notice_that_was_read_does_not_change_under_its_ack(store: S) {

@@ -1,5 +1,6 @@
 //! A real server on a free port with the embedded store in a temporary folder, and calls that check the contract.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,7 +113,7 @@ pub(crate) struct TestServer {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) address: SocketAddr,
     handle: ServerHandle,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for TestServer {
@@ -214,11 +215,27 @@ impl TestServer {
             .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { services, clock, address, handle, _folder: folder }
+        Self { services, clock, address, handle, folder }
     }
 
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// Every row of every table, as text.
+    pub(crate) fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        let path = self.folder.path().join("data").join("sealpost.db");
+        let db = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let rows = |name: &str| {
+            let mut select = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
+            let columns = select.column_count();
+            let text =
+                |row: &rusqlite::Row<'_>| (0..columns).map(|at| format!("{:?} ", row.get_ref(at).unwrap())).collect();
+            select.query_map([], |row| Ok(text(row))).unwrap().map(Result::unwrap).collect()
+        };
+        names.into_iter().map(|name| (name.clone(), rows(&name))).collect()
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Reply {

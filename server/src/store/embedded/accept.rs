@@ -130,7 +130,12 @@ fn place(tx: &mut Tx<'_>, dev: i64, copy: Option<Copy>, accept: &Accept, now: Un
     if device.queue_messages >= limits.messages_max || device.queue_bytes.saturating_add(bytes) > limits.bytes_max {
         return Ok(Place::Skipped(SkipReason::QueueFull));
     }
-    if tx.cache.share(tx.db, dev, accept.from.account)? >= limits.sender_messages_max {
+    let (messages, stored) = (device.queue_messages, device.queue_bytes);
+    let share = tx.cache.share(tx.db, dev, accept.from.account)?;
+    let fair = left_out(24)
+        || (QueueLimits::is_fair(limits.messages_max, messages, share.messages, 1)
+            && QueueLimits::is_fair(limits.bytes_max, stored, share.bytes, bytes));
+    if share.messages >= limits.sender_messages_max || !fair {
         return Ok(Place::Share);
     }
     Ok(Place::Queued(copy))
@@ -163,7 +168,8 @@ fn write(
         let reason = match place {
             Place::Queued(copy) => {
                 let row = queue(tx, dev, sender, accept.send.number, &copy, now)?;
-                tx.cache.share_grew(dev, accept.from.account);
+                let bytes = u64::try_from(copy.ciphertext.len()).unwrap_or(u64::MAX);
+                tx.cache.share_grew(dev, accept.from.account, bytes);
                 queued.push((tx.cache.device(dev)?.address, row));
                 continue;
             }

@@ -44,6 +44,15 @@ pub(super) struct Device {
     changed: bool,
 }
 
+/// What one account has waiting in the queue of one device.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// Messages.
+    pub(super) messages: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -51,8 +60,8 @@ pub(super) struct Cache {
     by_address: HashMap<DeviceAddress, i64>,
     lists: HashMap<AccountId, Arc<[i64]>>,
     changed: Vec<i64>,
-    /// Messages in the queue of a device that were sent by an account.
-    shares: HashMap<(i64, AccountId), u64>,
+    /// What the queue of a device holds of an account.
+    shares: HashMap<(i64, AccountId), Share>,
     /// The accounts of sender devices, for those accounts that have shares here. Complete for each of them, because a
     /// device joins an account only by an operation that empties the cache.
     senders: HashMap<i64, AccountId>,
@@ -173,18 +182,23 @@ impl Cache {
         Ok(device)
     }
 
-    /// Messages of this account in this device's queue.
-    pub(super) fn share(&mut self, db: &Connection, dev: i64, account: AccountId) -> Result<u64, DbError> {
+    /// What this account has in this device's queue.
+    pub(super) fn share(&mut self, db: &Connection, dev: i64, account: AccountId) -> Result<Share, DbError> {
         if let Some(share) = self.shares.get(&(dev, account)) {
             return Ok(*share);
         }
         let mut select = db.prepare_cached("SELECT dev FROM devices WHERE account_id = ?1")?;
         let senders =
             select.query_map(params![account.as_bytes()], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-        let mut count = db.prepare_cached("SELECT count(*) FROM queue WHERE dev = ?1 AND sender_dev = ?2")?;
-        let mut share = 0_u64;
+        let mut count = db.prepare_cached(
+            "SELECT count(*), coalesce(sum(length(ciphertext)), 0) FROM queue WHERE dev = ?1 AND sender_dev = ?2",
+        )?;
+        let mut share = Share::default();
         for sender in senders {
-            share = share.saturating_add(count.query_row(params![dev, sender], |row| rows::count(row, 0))?);
+            let (messages, bytes) =
+                count.query_row(params![dev, sender], |row| Ok((rows::count(row, 0)?, rows::count(row, 1)?)))?;
+            share.messages = share.messages.saturating_add(messages);
+            share.bytes = share.bytes.saturating_add(bytes);
             self.senders.insert(sender, account);
         }
         self.shares.insert((dev, account), share);
@@ -192,18 +206,20 @@ impl Cache {
     }
 
     /// Counts a row that was queued.
-    pub(super) fn share_grew(&mut self, dev: i64, account: AccountId) {
+    pub(super) fn share_grew(&mut self, dev: i64, account: AccountId, bytes: u64) {
         if let Some(share) = self.shares.get_mut(&(dev, account)) {
-            *share = share.saturating_add(1);
+            share.messages = share.messages.saturating_add(1);
+            share.bytes = share.bytes.saturating_add(bytes);
         }
     }
 
     /// Counts a row that was deleted. A sender that is not known here has no share here either.
-    pub(super) fn share_shrank(&mut self, dev: i64, sender: i64) {
+    pub(super) fn share_shrank(&mut self, dev: i64, sender: i64, bytes: u64) {
         if let Some(account) = self.senders.get(&sender)
             && let Some(share) = self.shares.get_mut(&(dev, *account))
         {
-            *share = share.saturating_sub(1);
+            share.messages = share.messages.saturating_sub(1);
+            share.bytes = share.bytes.saturating_sub(bytes);
         }
     }
 

@@ -227,9 +227,10 @@ fn delete_run(tx: &mut Tx<'_>, dev: i64, first: u64, last: u64) -> Result<u64, D
         .prepare_cached("DELETE FROM queue WHERE id BETWEEN ?1 AND ?2 RETURNING sender_dev, length(ciphertext)")?;
     let mut deleted = delete.query([first, last])?;
     while let Some(row) = deleted.next()? {
-        tx.cache.share_shrank(dev, row.get(0)?);
+        let length = rows::count(row, 1)?;
+        tx.cache.share_shrank(dev, row.get(0)?, length);
         messages = messages.saturating_add(1);
-        bytes = bytes.saturating_add(rows::count(row, 1)?);
+        bytes = bytes.saturating_add(length);
     }
     if messages > 0 {
         let device = tx.cache.device_mut(dev)?;
