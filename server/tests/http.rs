@@ -17,7 +17,9 @@ mod http {
     mod bodies;
     mod contract;
     mod devices;
+    mod fields;
     mod identity;
+    mod injections;
     mod limits;
     mod passwords;
     mod prekeys;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod process {
+    mod crawl;
     mod durability;
     mod login_flood;
     mod secrecy;

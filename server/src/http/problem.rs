@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use sealpost_api::problem::{Problem, ProblemClass, ProblemCode};
+use sealpost_crypto::sabotage::left_out;
 
 use crate::service::ServiceError;
 use crate::ws::UpgradeError;
@@ -52,6 +53,8 @@ pub(super) fn render(error: &ServiceError, request_id: Option<&str>) -> HttpResp
     if error.code.class() != ProblemClass::Server {
         problem.prekey_id = error.prekey_id;
         problem.detail = error.detail.map(str::to_owned);
+    } else if left_out(59) {
+        problem.detail = error.source.as_ref().map(ToString::to_string);
     }
     let mut response = HttpResponseBuilder::new(status(error.code));
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_5xx_body_says_only_code_and_request_id() {
+    fn threat_59_a_5xx_body_says_only_code_and_request_id() {
         let secret = std::io::Error::other("UNIQUE constraint failed: accounts.username = alice");
         let error = ServiceError { prekey_id: Some(7), ..ServiceError::internal(secret).with_detail("more") };
         assert_eq!(

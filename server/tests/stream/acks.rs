@@ -2,16 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_api::frames::{Send, SendKind, ServerFrame};
+use sealpost_api::frames::{ClientFrame, Send, SendKind, ServerFrame};
 use sealpost_api::ids::RowId;
 use sealpost_api::limits::DELIVERY_WINDOW_ROWS;
 use sealpost_api::problem::ProblemCode;
 use sealpost_server::store::QueueItem;
 
-use super::world::{Device, World, message, text};
+use super::world::{Device, Socket, World, message, text};
 
 fn unknown_ack(frame: &ServerFrame) -> bool {
     matches!(frame, ServerFrame::Error { code: ProblemCode::AckUnknown, close: false, .. })
+}
+
+/// Acks these, and demands that it is refused before anything else is answered.
+async fn refused_ack(socket: &mut Socket, ids: &[RowId]) {
+    socket.ack(ids).await;
+    socket.put(ClientFrame::Ping { nonce: 1 }).await;
+    let frame = socket.frame().await;
+    assert!(unknown_ack(&frame), "{ids:?}: {frame:?}");
+    assert_eq!(socket.frame().await, ServerFrame::Pong { nonce: 1 });
 }
 
 /// Everything in a device's queue, whoever has been given it.
@@ -45,11 +54,9 @@ async fn threat_20_nobody_elses_ack_deletes_a_row() {
     for other in [&bob.devices[1], &alice.devices[0], &carol.devices[0]] {
         let mut socket = world.online(other).await;
         for id in before.iter().map(QueueItem::id) {
-            socket.ack(&[id]).await;
-            assert!(unknown_ack(&socket.frame().await), "{id} by {:?}", other.address.device);
+            refused_ack(&mut socket, &[id]).await;
         }
-        socket.ack(&before.iter().map(QueueItem::id).collect::<Vec<_>>()).await;
-        assert!(unknown_ack(&socket.frame().await));
+        refused_ack(&mut socket, &before.iter().map(QueueItem::id).collect::<Vec<_>>()).await;
         assert_eq!(rows(&world, victim).await, before);
     }
 }
@@ -72,8 +79,7 @@ async fn threat_21_a_row_that_was_not_delivered_here_cannot_be_acked() {
     }
     // One at a time, all up to the last as a cumulative ack would, and together with what was delivered.
     for wrong in [&waiting[..1], &ids[..], &[delivered[0], waiting[9]][..]] {
-        socket.ack(wrong).await;
-        assert!(unknown_ack(&socket.frame().await), "{wrong:?}");
+        refused_ack(&mut socket, wrong).await;
     }
     assert_eq!(world.queued(&bob.devices[0]).await, more_than_a_window);
     socket.ack(delivered).await;

@@ -1,0 +1,168 @@
+//! Operators of a query language where a value should be. The bodies are typed, so that nothing but a string can stand where a
+//! string belongs; what is in a string is data, whatever it says.
+
+use std::collections::BTreeMap;
+
+use sealpost_api::problem::ProblemCode;
+use sealpost_api::sessions::LoginRequest;
+use sealpost_server::http::{Auth, ROUTES, Route};
+use serde_json::{Value, json};
+
+use super::requests::{Actor, call};
+use super::schema::{self, Field};
+use crate::server::{Options, Reply, TestServer};
+
+/// What a document database would take for a query, and what another parser would take for a value.
+fn operators() -> Vec<Value> {
+    vec![
+        json!({"$gt": ""}),
+        json!({"$ne": null}),
+        json!({"$where": "sleep(10000) || true"}),
+        json!({"$regex": ".*", "$options": "s"}),
+        json!({"$in": ["victim"]}),
+        json!({"$expr": {"$function": {"body": "function() { return true }", "args": [], "lang": "js"}}}),
+        json!({"$oid": "000000000000000000000000"}),
+        json!({"": ""}),
+        json!([{"$gt": ""}]),
+        json!([["$gt", ""]]),
+        json!(true),
+        json!(1.5),
+    ]
+}
+
+/// Strings that end a query's string and go on with a query.
+const SQL: [&str; 8] = [
+    "victim' OR '1'='1",
+    "victim'--",
+    "'; DROP TABLE accounts; --",
+    "victim\" OR \"\"=\"",
+    "victim'/*",
+    "%",
+    "victim\0",
+    "' UNION SELECT password_hash FROM accounts --",
+];
+
+async fn scene() -> (TestServer, Actor) {
+    let server = TestServer::start(Options::default()).await;
+    let actor = Actor::register(&server, "victim", "a password of its own").await;
+    (server, actor)
+}
+
+fn bodies() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| route.body)
+}
+
+fn token<'a>(route: &Route, actor: &'a Actor) -> &'a str {
+    if route.auth == Auth::Anyone { "" } else { &actor.device.access }
+}
+
+/// Demands that it was refused as no body of this call, and that nothing is stored otherwise than before.
+#[track_caller]
+fn refused(server: &TestServer, before: &BTreeMap<String, Vec<String>>, reply: &Reply, what: &str) {
+    assert_eq!(reply.status, 400, "{what}: {}", String::from_utf8_lossy(&reply.body));
+    assert_eq!(reply.problem().code, ProblemCode::MalformedBody.as_str(), "{what}");
+    assert_eq!(&server.dump(), before, "{what}");
+}
+
+#[tokio::test]
+async fn threat_58_an_operator_in_any_field_of_any_body_is_refused_and_stores_nothing() {
+    let (document, (server, actor)) = (schema::document(), scene().await);
+    let before = server.dump();
+    let mut tried = 0;
+    for route in bodies() {
+        let (path, body) = actor.request(&server, route, &actor.names());
+        let body = body.unwrap();
+        let mut bad: Vec<(String, Value)> = Vec::new();
+        let mut objects = vec![String::new()];
+        for Field { path, kind } in schema::request_fields(&document, route) {
+            let field = Field { path, kind };
+            let pointer = field.pointer();
+            assert!(body.pointer(&pointer).is_some(), "{}: the test's body lacks {pointer}", route.path);
+            if field.kind == "object" {
+                objects.push(pointer.clone());
+            }
+            let wrong_kind = if field.kind == "string" { json!(7) } else { json!("7") };
+            for operator in operators().into_iter().chain([wrong_kind]) {
+                let mut body = body.clone();
+                *body.pointer_mut(&pointer).unwrap() = operator;
+                bad.push((pointer.clone(), body));
+            }
+        }
+        // A name with an operator or a path in it, at every level.
+        for pointer in objects {
+            for name in ["$where", "$set", "$", "account.username", "device.0", "__proto__", "constructor.prototype"] {
+                let mut body = body.clone();
+                let object = body.pointer_mut(&pointer).unwrap().as_object_mut().unwrap();
+                object.insert(name.to_owned(), json!("1"));
+                bad.push((format!("{pointer}/{name}"), body));
+            }
+        }
+        // The fields' values without their names.
+        let fields = schema::request_fields(&document, route);
+        let outer = fields.iter().filter(|field| field.path.len() == 1);
+        bad.push(("an array".to_owned(), outer.map(|field| body[field.name()].clone()).collect()));
+        for (what, body) in bad {
+            let reply = call(&server, route, &path, token(route, &actor), Some(&body)).await;
+            refused(&server, &before, &reply, &format!("{} {what}: {body}", route.path));
+            tried += 1;
+        }
+    }
+    println!("{tried} bodies were refused");
+    assert!(tried >= 700, "{tried}");
+}
+
+#[tokio::test]
+async fn operators_in_paths_and_queries_name_nothing() {
+    let (server, actor) = scene().await;
+    let before = server.dump();
+    let token = &actor.device.access;
+    for text in ["%7B%22%24gt%22%3A%22%22%7D", "%24where", "victim%27--", "%25", "a.b", "victim%00", "*"] {
+        server.get(&format!("/v1/accounts/by-name/{text}"), token).await.refused(ProblemCode::NotFound);
+        let malformed = ProblemCode::MalformedRequest;
+        server.get(&format!("/v1/accounts/{text}/devices"), token).await.refused(malformed);
+        server.delete(&format!("/v1/sessions/{text}"), token).await.refused(malformed);
+        let devices = format!("/v1/accounts/{}/devices?after", crate::account::path_id(actor.device.address.account));
+        server.get(&format!("{devices}={text}"), token).await.refused(malformed);
+        server.get(&format!("{devices}[$gt]={text}"), token).await.refused(malformed);
+    }
+    assert_eq!(server.dump(), before);
+}
+
+#[tokio::test]
+async fn sql_in_any_string_is_data() {
+    let (document, (server, actor)) = (schema::document(), scene().await);
+    let before = server.dump();
+    for route in bodies() {
+        let (path, body) = actor.request(&server, route, &actor.names());
+        let body = body.unwrap();
+        for field in schema::request_fields(&document, route).into_iter().filter(|field| field.kind == "string") {
+            // A new password may hold anything; it is looked at below.
+            if ["new_password", "invite"].contains(&field.name())
+                || (field.name(), route.path) == ("password", "/v1/accounts")
+            {
+                continue;
+            }
+            for text in SQL {
+                let mut body = body.clone();
+                *body.pointer_mut(&field.pointer()).unwrap() = json!(text);
+                let reply = call(&server, route, &path, token(route, &actor), Some(&body)).await;
+                assert!((400..404).contains(&reply.status) || reply.status == 422, "{}: {body}", reply.status);
+                assert_eq!(server.dump(), before, "{} {}: {text}", route.path, field.pointer());
+            }
+        }
+    }
+    // As a password it is one like any other: this one lets in, and nothing near it.
+    for (number, text) in (0..).zip(SQL) {
+        let password = format!("{text} padding");
+        let mut other = Actor::register(&server, &format!("person{number}"), &password).await;
+        let log_in = ROUTES.iter().find(|route| (route.path, route.body) == ("/v1/sessions", true)).unwrap();
+        other.device.session = sealpost_api::ids::SessionId::from_bytes(rand::random());
+        let (path, body) = other.request(&server, log_in, &other.names());
+        let mut request: LoginRequest = serde_json::from_value(body.unwrap()).unwrap();
+        request.password = crate::account::password(&format!("{text} padding "));
+        server.post(&path, "", &request).await.refused(ProblemCode::LoginFailed);
+        request.password = crate::account::password(&password);
+        assert_eq!(server.post(&path, "", &request).await.status, 200, "{text}");
+    }
+    assert_eq!(server.dump()["accounts"].len(), before["accounts"].len() + SQL.len());
+}
