@@ -3,4 +3,5 @@
 pub mod address;
 pub mod clock;
 pub mod common_passwords;
+pub mod date;
 pub mod window;

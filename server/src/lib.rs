@@ -3,6 +3,8 @@
 //! `http` and `ws` are the adapters to actix; they decode, call one method of `service` and encode. `service` holds the
 //! rules and knows neither actix nor a database. `store` and `relay` are traits with their back ends beside them.
 
+pub mod admin;
+pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod files;

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use sealpost_server::config::{Cli, Command, Config, load};
-use sealpost_server::{logging, migrate, serve};
+use sealpost_server::config::{Cli, Command, Config, ServeArgs, load};
+use sealpost_server::{admin, logging, migrate, serve};
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // The whole chain on one line: what failed, and why.
             eprintln!("sealpost-server: {error:#}");
@@ -18,15 +18,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Admin(args) => return Ok(admin::run(&args)),
         Command::Serve(args) => {
             let print = args.print_config;
-            let config = load(*args)?;
-            if print { print_config(&config) } else { start(config) }
+            let config = load((*args).clone())?;
+            if print { print_config(&config) } else { start(config, *args) }
         }
         Command::Migrate(args) => migrate::run(&args),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn print_config(config: &Config) -> Result<()> {
@@ -34,7 +36,7 @@ fn print_config(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn start(config: Config) -> Result<()> {
-    logging::begin(&config.log)?;
-    serve::run(config)
+fn start(config: Config, args: ServeArgs) -> Result<()> {
+    let log = logging::begin(&config.log)?;
+    serve::run(config, args, log)
 }

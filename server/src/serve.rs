@@ -7,11 +7,15 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, web};
 use anyhow::{Context as _, Result, bail};
+use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, TlsConfig};
+use crate::admin::socket::Socket;
+use crate::audit::Audit;
+use crate::config::{Config, ServeArgs, TlsConfig};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::http::{self, Http, HttpSettings};
+use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::service::{Core, Services};
 use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
@@ -21,11 +25,16 @@ use crate::ws::OriginPolicy;
 
 mod build;
 mod listen;
+mod operator;
 mod private;
 mod process;
 mod ready;
+mod reload;
 mod secrets;
 mod tasks;
+
+use operator::Operator;
+use reload::Reload;
 
 pub use listen::{Listen, ListenError};
 pub use secrets::SecretsError;
@@ -41,35 +50,33 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle HTTP connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Serves until a signal or until the store stops.
+/// Serves until a signal or until the store stops. `args` are read again with the configuration file when the operator asks for it.
 ///
 /// # Errors
 /// Why it could not start, or why it had to end; the texts are for the operator.
-pub fn run(config: Config) -> Result<()> {
-    actix_web::rt::System::new().block_on(serve(config))
+pub fn run(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
+    actix_web::rt::System::new().block_on(serve(config, args, log))
 }
 
 /// A signal that ends the server.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn begin() -> Result<Self> {
         let on = |kind| signal(kind).context("signals cannot be waited for");
-        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
     }
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     let mut signals = Signals::begin()?;
     let connections_max = process::prepare(config.workers, config.connections_max)?;
     if let Some(path) = &config.ready_file {
@@ -87,14 +94,22 @@ async fn serve(config: Config) -> Result<()> {
     if let Err(error) = store.ready().await {
         tracing::warn!(%error, "nothing is accepted until there is room; see [store] reserve_bytes");
     }
-    let outcome = serve_store(&config, connections_max, listen, &mut signals, clock, random, &store).await;
+    let run = Run { config, args, log, connections_max };
+    let outcome = serve_store(run, listen, &mut signals, clock, random, &store).await;
     store.close().await;
     outcome
 }
 
-async fn serve_store(
-    config: &Config,
+/// What a run begins with.
+struct Run {
+    config: Config,
+    args: ServeArgs,
+    log: LogControl,
     connections_max: usize,
+}
+
+async fn serve_store(
+    Run { config, args, log, connections_max }: Run,
     listen: Listen,
     signals: &mut Signals,
     clock: Arc<dyn Clock>,
@@ -103,10 +118,10 @@ async fn serve_store(
 ) -> Result<()> {
     let secrets = secrets::Secrets::load(&config.data, config.pepper_file.as_deref(), random.as_ref())?;
     let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
-    let certificates = certificates(config, &listen, clock.as_ref())?;
+    let certificates = certificates(&config, &listen, clock.as_ref())?;
     let built_in_loopback = listen.is_loopback() && matches!(config.tls, TlsConfig::BuiltIn);
     let core =
-        build::core(config, built_in_loopback, &secrets, Arc::clone(store), clock, random, Arc::clone(&metrics))?;
+        build::core(&config, built_in_loopback, &secrets, Arc::clone(store), clock, random, Arc::clone(&metrics))?;
     let services = Services::new(Arc::clone(&core));
 
     let public = listen.bind()?;
@@ -114,8 +129,24 @@ async fn serve_store(
     let url = listen.url(&public, certificates.is_some())?;
     let private_url = Listen::resolve(&config.private_listen)?.url(&private, false)?;
     let private_server = private::start(private, services.clone(), metrics)?;
-    let public_handle = start(config, connections_max, public, certificates.as_ref(), services.clone())?;
+    let public_handle = start(&config, connections_max, public, certificates.as_ref(), services.clone())?;
     tasks::begin(&core, certificates.clone(), listen.host().to_owned());
+
+    let operator = Arc::new(Operator {
+        services: services.clone(),
+        audit: Arc::new(Audit::new(&config.data)),
+        url: url.clone(),
+        started_at: core.clock.now(),
+        reload: Arc::new(Reload {
+            args,
+            current: Mutex::new(config.clone()),
+            core: Arc::clone(&core),
+            certificates: certificates.clone(),
+            host: listen.host().to_owned(),
+            log,
+        }),
+    });
+    let socket = actix_web::rt::spawn(Socket::bind(&config.data)?.serve(Arc::clone(&operator)));
 
     let ca = certificates.as_ref().and_then(|certificates| certificates.authority());
     let facts = ready::Ready::new(url, ca, private_url);
@@ -128,10 +159,17 @@ async fn serve_store(
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
-    let stopped = tokio::select! {
-        () = signals.any() => None,
-        reason = store.stopped() => Some(reason),
+    let stopped = loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break None,
+            _ = signals.interrupt.recv() => break None,
+            reason = store.stopped() => break Some(reason),
+            _ = signals.hangup.recv() => operator.reload_by_signal().await,
+        }
     };
+    socket.abort();
+    // Its end removes the socket's file.
+    let _cancelled = socket.await;
     drain(&core, &public_handle).await;
     private_server.stop(false).await;
     match stopped {

@@ -14,6 +14,7 @@ use crate::relay::{Hint, Relay};
 use crate::store::{QueueLimits, Store};
 
 pub mod accounts;
+pub mod admin;
 pub mod devices;
 pub mod error;
 mod expiry;

@@ -14,9 +14,11 @@ use sealpost_crypto::{
     AccountId, DeviceAddress, DeviceId, DeviceIdentityKey, DeviceList, OneTimePrekey, SignedPrekey, UnixMillis,
 };
 
+mod admin;
 pub mod embedded;
 mod queue;
 
+pub use admin::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreFigures};
 pub use queue::{Accept, AcceptOutcome, ExpiredRows, OpenConnection, QueueItem, QueueLimits, QueueStore, Refusal};
 
 /// Why a store could not do what it was asked. None of these says anything about the data asked for.
@@ -41,7 +43,9 @@ pub enum StoreError {
 
 /// Everything that the services need of a back end.
 #[async_trait]
-pub trait Store: AccountStore + SessionStore + DeviceStore + PrekeyStore + QueueStore + Send + Sync + 'static {
+pub trait Store:
+    AccountStore + SessionStore + DeviceStore + PrekeyStore + QueueStore + AdminStore + Send + Sync + 'static
+{
     /// Drawn at the first start; kept for ever.
     fn server_id(&self) -> ServerId;
     /// Changes whenever the store is restored from a backup.
@@ -108,6 +112,8 @@ pub struct AccountRecord {
     pub device_list_version: u64,
     /// The current list, as it was verified when it was stored.
     pub device_list: EncodedDeviceList,
+    /// Since when its owner may not log in, if an operator said so.
+    pub disabled_at: Option<UnixMillis>,
 }
 
 /// The answer to [`AccountStore::create_account`].
@@ -176,7 +182,7 @@ pub enum PublishOutcome {
     AlreadyCurrent,
     /// Another list is current; nothing was changed.
     Conflict,
-    /// There is no such account.
+    /// There is no such account, or none that may log in.
     UnknownAccount,
     /// The session id is in use; nothing was changed.
     SessionTaken,
@@ -277,7 +283,12 @@ pub trait AccountStore {
         now: UnixMillis,
     ) -> Result<Option<Erased>, StoreError>;
     /// Stores the hash of an invite (32 bytes), good until `expires_at`.
-    async fn add_invite(&self, invite_hash: [u8; 32], expires_at: UnixMillis) -> Result<(), StoreError>;
+    async fn add_invite(
+        &self,
+        invite_hash: [u8; 32],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), StoreError>;
 }
 
 /// A session as stored.
@@ -314,7 +325,7 @@ pub enum StartSession {
     },
     /// The id belongs to another session, or to this one after it went on or ended.
     Conflict,
-    /// The device is in no list.
+    /// The device is in no list, or its account may not log in.
     UnknownDevice,
 }
 

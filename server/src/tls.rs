@@ -76,14 +76,16 @@ impl Certificates {
         Ok(Arc::new(Self { source, provider, current }))
     }
 
-    /// Looks again: at the files, or at names and expiry. New connections get what is current then.
+    /// Looks again: at the files, or at names and expiry. New connections get what is current then. Whether it is another one.
     ///
     /// # Errors
     /// [`TlsError`]; the certificate in use stays.
-    pub fn refresh(&self, names: &[String], now: UnixMillis) -> Result<(), TlsError> {
+    pub fn refresh(&self, names: &[String], now: UnixMillis) -> Result<bool, TlsError> {
         let fresh = certified(&self.source, &self.provider, names, now)?;
-        *self.current.write() = Arc::new(fresh);
-        Ok(())
+        let mut current = self.current.write();
+        let changed = current.cert != fresh.cert;
+        *current = Arc::new(fresh);
+        Ok(changed)
     }
 
     /// The configuration of the listener. TLS 1.2 and 1.3, no client certificates.

@@ -6,6 +6,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::AdminArgs;
+
 /// `sealpost-server`.
 #[derive(Debug, Parser)]
 #[command(
@@ -25,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve until SIGTERM or SIGINT.
     Serve(Box<ServeArgs>),
+    /// Ask the running server, or tell it what to do: invites, users, sessions, queues, keys, reload.
+    Admin(Box<AdminArgs>),
     /// Look at the database's schema, or bring it up to date. `serve` does the latter by itself.
     Migrate(MigrateArgs),
 }

@@ -30,7 +30,7 @@ mod identity;
 /// Bytes of an invite: 120 random bits, too many to guess and short enough to type.
 const INVITE_BYTES: usize = 15;
 /// Longest text looked at as an invite.
-const INVITE_MAX_BYTES: usize = 64;
+pub(super) const INVITE_MAX_BYTES: usize = 64;
 const INVITE_LABEL: &[u8] = b"Sealpost Invite v1\0";
 
 impl Services {
@@ -142,8 +142,8 @@ impl Services {
         let mut bytes = [0; INVITE_BYTES];
         self.core.random.fill(&mut bytes);
         let invite = URL_SAFE_NO_PAD.encode(bytes);
-        let expires_at = self.core.clock.now().saturating_add(lifetime_millis);
-        self.core.store.add_invite(hash_invite(&invite), expires_at).await?;
+        let now = self.core.clock.now();
+        self.core.store.add_invite(hash_invite(&invite), now.saturating_add(lifetime_millis), now).await?;
         Ok(invite)
     }
 
@@ -242,16 +242,17 @@ impl Services {
         if self.verify_password(&request.password, Some(record.password_hash.clone())).await? == Verdict::Wrong {
             return Err(ServiceError::new(ProblemCode::PasswordWrong));
         }
+        self.erase(&record).await?.ok_or_else(|| ServiceError::new(ProblemCode::Unauthenticated))
+    }
+
+    /// Erases the account; `None` when it is gone already.
+    pub(super) async fn erase(&self, record: &AccountRecord) -> Result<Option<ErasureReport>, ServiceError> {
         let retired = retired_name(&self.core.settings.retired_names_key, &record.username)?;
-        let erased = self
-            .core
-            .store
-            .delete_account(caller.account, retired, self.core.clock.now())
-            .await?
-            .ok_or_else(|| ServiceError::new(ProblemCode::Unauthenticated))?;
+        let now = self.core.clock.now();
+        let Some(erased) = self.core.store.delete_account(record.id, retired, now).await? else { return Ok(None) };
         self.core.end_sockets(&erased.ended_sessions);
         self.core.wake(&erased.notified);
-        Ok(ErasureReport {
+        Ok(Some(ErasureReport {
             devices: erased.devices,
             sessions: erased.sessions,
             device_lists: erased.device_lists,
@@ -262,7 +263,7 @@ impl Services {
                 "A keyed hash of the username, so that nobody can take the name again.".to_owned(),
                 "Messages to others that were accepted before, until they are delivered or expire.".to_owned(),
             ],
-        })
+        }))
     }
 
     /// All that the server holds of the caller's account.
@@ -309,7 +310,7 @@ fn parse_username(text: &str) -> Result<Username, ServiceError> {
     })
 }
 
-fn check_new_password(password: &Password) -> Result<(), ServiceError> {
+pub(super) fn check_new_password(password: &Password) -> Result<(), ServiceError> {
     password.check_length().map_err(|error| match error {
         PasswordError::TooShort => ServiceError::new(ProblemCode::PasswordTooShort),
         PasswordError::TooLong => ServiceError::new(ProblemCode::PasswordTooLong),
@@ -325,7 +326,7 @@ fn retired_name(key: &RetiredNamesKey, username: &Username) -> Result<[u8; 32], 
     Ok(mac.finalize().into_bytes().into())
 }
 
-fn hash_invite(invite: &str) -> [u8; 32] {
+pub(super) fn hash_invite(invite: &str) -> [u8; 32] {
     Sha256::new().chain_update(INVITE_LABEL).chain_update(invite).finalize().into()
 }
 

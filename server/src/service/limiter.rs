@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
 mod alarm;
@@ -71,7 +71,7 @@ type Buckets = HashMap<LimitKey, Bucket>;
 /// Every rate limit of the server.
 #[derive(Debug)]
 pub struct Limiter {
-    table: LimitTable,
+    table: RwLock<LimitTable>,
     /// One lock a limit, so that a flood at one does not hold up the others.
     buckets: Vec<Mutex<Buckets>>,
     lookups: Mutex<alarm::Hour>,
@@ -82,7 +82,20 @@ impl Limiter {
     #[must_use]
     pub fn new(table: LimitTable) -> Self {
         let buckets = LimitName::ALL.iter().map(|_| Mutex::default()).collect();
-        Self { table, buckets, lookups: Mutex::new(alarm::Hour::none()) }
+        Self { table: RwLock::new(table), buckets, lookups: Mutex::new(alarm::Hour::none()) }
+    }
+
+    /// Puts another table in force. What is left in each bucket stays, as a number of tokens, so that a change gives nobody a
+    /// fresh start.
+    pub fn replace(&self, table: LimitTable) {
+        let mut current = self.table.write();
+        for ((name, before), buckets) in current.iter().zip(&self.buckets) {
+            let limit = table.limit(name);
+            if before != limit {
+                buckets.lock().values_mut().for_each(|bucket| bucket.level = converted(bucket.level, before, limit));
+            }
+        }
+        *current = table;
     }
 
     /// Takes a token.
@@ -104,7 +117,8 @@ impl Limiter {
     /// # Errors
     /// The ms until there is a token.
     pub fn peek(&self, now: UnixMillis, name: LimitName, key: LimitKey) -> Result<(), u64> {
-        let limit = self.table.limit(name);
+        let table = self.table.read();
+        let limit = table.limit(name);
         let Some(buckets) = self.buckets.get(name.index()) else { return Ok(()) };
         match buckets.lock().get(&key) {
             Some(bucket) => bucket.refilled(limit, now).allows(limit),
@@ -145,7 +159,9 @@ impl Limiter {
         key: LimitKey,
         act: impl FnOnce(&Limit, &mut Bucket) -> Result<(), u64>,
     ) -> Result<(), u64> {
-        let limit = self.table.limit(name);
+        // Held until the end: no table comes between the limit and its bucket.
+        let table = self.table.read();
+        let limit = table.limit(name);
         let Some(buckets) = self.buckets.get(name.index()) else { return Ok(()) };
         let mut buckets = buckets.lock();
         if !buckets.contains_key(&key) && buckets.len() >= ENTRIES_MAX && !make_place(&mut buckets, name, limit, now) {
@@ -156,6 +172,12 @@ impl Limiter {
         *bucket = bucket.refilled(limit, now);
         act(limit, bucket)
     }
+}
+
+/// A level of one limit in the parts of another, at most what a full bucket has.
+fn converted(level: u64, from: &Limit, to: &Limit) -> u64 {
+    let exact = u128::from(level).saturating_mul(u128::from(to.parts())) / u128::from(from.parts().max(1));
+    u64::try_from(exact).unwrap_or(u64::MAX).min(to.capacity())
 }
 
 /// Drops what has filled up again; then, in a table that fails open, the fullest. The emptiest stay, which are those of

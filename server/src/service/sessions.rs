@@ -121,7 +121,9 @@ impl Services {
         }
         let hash = record.as_ref().map(|record| record.password_hash.clone());
         let verdict = self.verify_password(&request.password, hash).await?;
-        let Some(record) = record.filter(|_| signer.is_some() && verdict != Verdict::Wrong) else {
+        let may =
+            |record: &AccountRecord| signer.is_some() && verdict != Verdict::Wrong && record.disabled_at.is_none();
+        let Some(record) = record.filter(may) else {
             self.core.metrics.login(false);
             return Err(LOGIN_FAILED);
         };

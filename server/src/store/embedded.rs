@@ -31,6 +31,7 @@ use crate::store::{Store, StoreError};
 
 mod accept;
 mod accounts;
+mod admin;
 mod cache;
 mod checkpoint;
 mod connection;

@@ -105,8 +105,8 @@ pub(crate) async fn an_account_id_or_session_id_in_use_is_refused(store: S) {
 
 pub(crate) async fn an_invite_pays_for_one_account_until_it_expires(store: S) {
     let (invite, late) = (fresh(), fresh());
-    store.add_invite(invite, NOW.saturating_add(DAY)).await.unwrap();
-    store.add_invite(late, NOW.saturating_add(DAY)).await.unwrap();
+    store.add_invite(invite, NOW.saturating_add(DAY), NOW).await.unwrap();
+    store.add_invite(late, NOW.saturating_add(DAY), NOW).await.unwrap();
     let with = |name: &str, invite| {
         let mut account = Person::new(name).new_account();
         account.invite_hash = Some(invite);

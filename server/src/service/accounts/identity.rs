@@ -44,7 +44,9 @@ impl Services {
         let list = decode_list(&request.device_list.0)?;
         let (record, current) = self.account_by_password(network, &request.username, &request.password).await?;
         let [entry] = list.devices() else { return Err(invalid_list("A new identity has exactly one device.")) };
-        if list.account() != record.id || !list.new_identity() {
+        // Whoever has the password alone (an operator can set one) gets no further than to a list that says so to contacts.
+        let marked = list.new_identity() || sealpost_crypto::sabotage::left_out(44);
+        if list.account() != record.id || !marked {
             return Err(invalid_list("The list does not begin a new identity of this account."));
         }
         let now = self.core.clock.now();
@@ -86,7 +88,7 @@ impl Services {
         let verdict = self.verify_password(password, hash).await?;
         self.core.metrics.login(verdict != Verdict::Wrong);
         match record {
-            Some(record) if verdict != Verdict::Wrong => Ok((record, list)),
+            Some(record) if verdict != Verdict::Wrong && record.disabled_at.is_none() => Ok((record, list)),
             _ => Err(ServiceError::new(ProblemCode::LoginFailed)),
         }
     }

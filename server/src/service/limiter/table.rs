@@ -34,6 +34,12 @@ impl Limit {
     }
 }
 
+impl std::fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} at once, then {} in {} s", self.burst, self.tokens, self.per_seconds)
+    }
+}
+
 /// What a limit does with a new key when all of its places are taken by buckets that are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crowding {

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 use super::error::DbError;
 use super::job::Class;
 use super::writer::Tx;
-use super::{EmbeddedStore, devices, prekeys, rows, sessions};
+use super::{EmbeddedStore, admin, devices, prekeys, rows, sessions};
 use crate::store::{
     AccountRecord, AccountStore, CreateAccount, Erased, NameMatch, NewAccount, PublishList, PublishOutcome, StoreError,
     Vacancy,
@@ -108,35 +108,38 @@ impl AccountStore for EmbeddedStore {
         self.write(Class::Sweeping, move |tx| delete(tx.db, account, &username_hash, now)).await
     }
 
-    async fn add_invite(&self, invite_hash: [u8; 32], expires_at: UnixMillis) -> Result<(), StoreError> {
+    async fn add_invite(
+        &self,
+        invite_hash: [u8; 32],
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
         self.write(Class::Direct, move |tx| {
             tx.db
                 .prepare_cached(
-                    "INSERT INTO invites (invite_hash, expires_at) VALUES (?1, ?2) \
+                    "INSERT INTO invites (invite_hash, expires_at, created_at) VALUES (?1, ?2, ?3) \
                      ON CONFLICT (invite_hash) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)",
                 )?
-                .execute(params![invite_hash, rows::time(expires_at)])?;
+                .execute(params![invite_hash, rows::time(expires_at), rows::time(now)])?;
             Ok(())
         })
         .await
     }
 }
 
-const SELECT: &str = "SELECT accounts.account_id, username, password_hash, created_at, list_version, encoded \
+const SELECT: &str = "SELECT accounts.account_id, username, password_hash, created_at, list_version, encoded, disabled_at \
                       FROM accounts LEFT JOIN device_lists \
                       ON device_lists.account_id = accounts.account_id AND version = list_version";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<AccountRecord> {
-    let username: String = row.get(1)?;
     Ok(AccountRecord {
         id: AccountId::from_bytes(row.get(0)?),
-        username: Username::parse(&username).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
-        })?,
+        username: rows::username(row, 1)?,
         password_hash: row.get(2)?,
         created_at: rows::millis(row.get(3)?),
         device_list_version: rows::bits(row, 4)?,
         device_list: EncodedDeviceList(row.get(5)?),
+        disabled_at: row.get::<_, Option<i64>>(6)?.map(rows::millis),
     })
 }
 
@@ -258,6 +261,9 @@ fn publish_list(tx: &mut Tx<'_>, publish: &PublishList, now: UnixMillis) -> Resu
         return Ok(PublishOutcome::Conflict);
     }
     if let Some(session) = &publish.session {
+        if admin::disabled(db, account)? {
+            return Ok(PublishOutcome::UnknownAccount);
+        }
         if sessions::taken(db, session.id)? {
             return Ok(PublishOutcome::SessionTaken);
         }

@@ -6,7 +6,10 @@ use super::OpenError;
 use super::files::Folder;
 
 /// Name and text of every version, the first being version 1.
-const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../../migrations/embedded/0001_initial.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("initial", include_str!("../../../../migrations/embedded/0001_initial.sql")),
+    ("admin", include_str!("../../../../migrations/embedded/0002_admin.sql")),
+];
 
 /// Marks the file as Sealpost's (`file` and `sqlite3` show it): "SlPt".
 const APPLICATION_ID: i32 = 0x536c_5074;

@@ -3,6 +3,7 @@
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Row};
 use sealpost_api::ids::RowId;
+use sealpost_api::username::Username;
 use sealpost_crypto::{
     AccountId, DeviceAddress, DeviceId, DeviceIdentityKey, OneTimePrekey, OneTimePrekeyId, PrekeyPublic,
     RegistrationId, Signature, SignedPrekey, SignedPrekeyId, UnixMillis,
@@ -71,6 +72,17 @@ pub(super) fn row_key(id: RowId) -> Option<RowKey> {
 
 fn wrong(column: usize, kind: Type, what: &'static str) -> Error {
     Error::FromSqlConversionFailure(column, kind, Box::new(FromSqlError::Other(what.into())))
+}
+
+/// A username, which was valid when it was stored.
+pub(super) fn username(row: &Row<'_>, column: usize) -> rusqlite::Result<Username> {
+    let text: String = row.get(column)?;
+    Username::parse(&text).map_err(|error| Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+/// How many rows at most, as SQLite takes it.
+pub(super) fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// A u64 stored as the i64 with the same bits.

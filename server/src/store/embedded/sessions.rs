@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::DbError;
 use super::job::Class;
-use super::{EmbeddedStore, queue, rows};
+use super::{EmbeddedStore, admin, queue, rows};
 use crate::store::{NewSession, RotateRefreshToken, SessionRecord, SessionStore, StartSession, StoreError};
 
 /// The generation that a session begins with.
@@ -133,6 +133,9 @@ pub(super) fn insert(db: &Connection, session: &NewSession, dev: i64, now: UnixM
 }
 
 fn start_session(db: &Connection, session: &NewSession, now: UnixMillis) -> Result<StartSession, DbError> {
+    if admin::disabled(db, session.address.account)? {
+        return Ok(StartSession::UnknownDevice);
+    }
     let dev = queue::listed(db, &session.address)?;
     if let Some(known) = stored(db, session.id)? {
         let first_token_still = known.previous_hash.is_none() && same(&known.refresh_hash, &session.refresh_hash);
