@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod process {
+    mod admin;
     mod crawl;
     mod durability;
     mod login_flood;

@@ -32,7 +32,7 @@ pub(crate) async fn a_name_that_is_not_there_gives_another_account_and_says_so(s
 pub(crate) async fn a_registration_can_be_seen_to_be_hopeless_before_it_is_tried(store: S) {
     let (alice, bob) = (Person::register(&store, "alice", 1).await, Person::new("bob"));
     let (invite, late) = (fresh(), NOW.saturating_add(DAY));
-    store.add_invite(invite, late).await.unwrap();
+    store.add_invite(invite, late, NOW).await.unwrap();
     let record = store.account_by_name(&alice.name).await.unwrap().map(Box::new);
     let taken = store.vacancy(&alice.name, alice.name_hash(), None, NOW).await.unwrap();
     assert_eq!(taken, Vacancy { holder: record, retired: false, invite_good: true });
