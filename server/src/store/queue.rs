@@ -45,8 +45,8 @@ pub struct QueueLimits {
 
 /// The last so many parts of a queue are for accounts that have little in it.
 const KEPT_PARTS: u64 = 4;
-/// There an account may have one part in so many of what is still free. Whoever comes next finds the rest: one account
-/// after the other, each taking all it can get, takes 170 accounts to use up a queue of 10,000.
+/// There an account may have one part in so many of what is still free, so that whoever comes next finds the rest. With the
+/// default quotas it takes 199 accounts to use up a queue, each taking all it can get, and 101 with the largest ciphertexts.
 const FREE_PARTS: u64 = 32;
 
 impl QueueLimits {
@@ -227,4 +227,42 @@ pub trait QueueStore {
     ) -> Result<Option<u64>, StoreError>;
     /// Expires at most `limit` rows accepted before `before`: writes the notices, then deletes. Repeatable.
     async fn expire(&self, before: UnixMillis, now: UnixMillis, limit: usize) -> Result<ExpiredRows, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use sealpost_api::limits::CIPHERTEXT_MAX_BYTES;
+
+    use super::*;
+    use crate::config::QueueConfig;
+
+    /// How many accounts, one after the other, get anything in when each adds messages of this size until it is refused.
+    fn accounts_that_get_in(most: u64, size: u64) -> u32 {
+        let (mut stored, mut accounts, share) = (0, 0, QueueConfig::default().sender_messages_max);
+        loop {
+            let (mut own, mut messages) = (0, 0);
+            while stored + size <= most && messages < share && QueueLimits::is_fair(most, stored, own, size) {
+                (own, stored, messages) = (own + size, stored + size, messages + 1);
+            }
+            if messages == 0 {
+                return accounts;
+            }
+            accounts += 1;
+        }
+    }
+
+    #[test]
+    fn it_takes_a_hundred_accounts_to_use_up_a_queue() {
+        let quotas = QueueConfig::default();
+        assert_eq!(accounts_that_get_in(quotas.messages_max, 1), 199);
+        assert_eq!(accounts_that_get_in(quotas.bytes_max, CIPHERTEXT_MAX_BYTES as u64), 101);
+    }
+
+    #[test]
+    fn one_account_alone_is_held_back_in_the_last_quarter_only() {
+        assert!(QueueLimits::is_fair(1_000, 749, 749, 1));
+        assert!(!QueueLimits::is_fair(1_000, 750, 750, 1));
+        assert!(QueueLimits::is_fair(1_000, 750, 0, 1), "and nobody who has nothing there");
+        assert!(QueueLimits::is_fair(1_000, 750, 6, 1) && !QueueLimits::is_fair(1_000, 750, 7, 1));
+    }
 }

@@ -444,3 +444,21 @@ async fn threat_57_whoever_names_anothers_things_learns_and_changes_nothing() {
     println!("{denied} of {cells} cells were denied; the others are allowed");
     assert!(denied >= 100, "{denied} of {cells}");
 }
+
+/// What a handler does to the store goes through a service, which is handed a `Caller` and not an id to believe.
+#[test]
+fn no_handler_reaches_the_store() {
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut seen = 0;
+    for folder in ["http", "ws"] {
+        for entry in std::fs::read_dir(sources.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            seen += 1;
+            for word in ["crate::store", ".store", "Caller {"] {
+                assert!(!text.contains(word), "{} holds {word}", path.display());
+            }
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
