@@ -15,10 +15,12 @@ use crate::store::embedded::EmbeddedOptions;
 
 mod args;
 mod load;
+mod maintenance;
 
 pub use args::{Cli, Command, LogFormat, MigrateAction, MigrateArgs, Registration, ServeArgs};
 pub(crate) use load::default_data;
 pub use load::{LoadError, load};
+pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 
 /// What one sender account may take of one device's queue: a tenth, so that ten strangers are needed to fill it.
 const SENDER_SHARE_MESSAGES: u64 = QUEUE_MAX_MESSAGES / 10;

@@ -12,6 +12,7 @@ pub mod files;
 pub mod fuzzing;
 pub mod http;
 pub mod logging;
+pub mod maintenance;
 pub mod metrics;
 pub mod migrate;
 pub mod relay;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use sealpost_server::config::{Cli, Command, Config, ServeArgs, load};
-use sealpost_server::{admin, logging, migrate, serve};
+use sealpost_server::{admin, logging, maintenance, migrate, serve};
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -27,6 +27,9 @@ fn run(command: Command) -> Result<ExitCode> {
             if print { print_config(&config) } else { start(config, *args) }
         }
         Command::Migrate(args) => migrate::run(&args),
+        Command::Backup(args) => maintenance::backup(&args),
+        Command::Restore(args) => maintenance::restore(&args),
+        Command::Verify(args) => maintenance::verify(&args),
     }
     .map(|()| ExitCode::SUCCESS)
 }

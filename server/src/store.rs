@@ -50,10 +50,26 @@ pub trait Store:
     fn server_id(&self) -> ServerId;
     /// Changes whenever the store is restored from a backup.
     fn store_id(&self) -> StoreId;
+    /// To be called once the store holds an older state than it had before: the store gets this new id, every device's key
+    /// epoch rises, and what must not come to life again is gone (see [`AfterRestore`]). A second call does no harm.
+    async fn after_restore(&self, store: StoreId) -> Result<AfterRestore, StoreError>;
     /// Whether writes are possible now; the error is what [`QueueStore::accept`] would answer.
     async fn ready(&self) -> Result<(), StoreError>;
     /// Refuses new work, finishes what was begun, and releases files and locks. Idempotent.
     async fn close(&self);
+}
+
+/// What [`Store::after_restore`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct AfterRestore {
+    /// Devices, each of which has another key epoch now.
+    pub devices: u64,
+    /// Sessions that were live: whoever logged out after the backup was taken must stay logged out.
+    pub sessions: u64,
+    /// One-time prekeys: any of them may have been given away after the backup was taken.
+    pub one_time_prekeys: u64,
+    /// Invites: any of them may have been used or revoked after the backup was taken.
+    pub invites: u64,
 }
 
 /// The keys of one device, their signatures already verified.

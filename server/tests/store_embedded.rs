@@ -1,6 +1,9 @@
 //! What only the embedded store has: its folder, its lock, its disk, and the moment at which it is killed.
 
 #[cfg(test)]
+#[path = "store_embedded/backup.rs"]
+mod backup;
+#[cfg(test)]
 #[path = "store_embedded/disk.rs"]
 mod disk;
 #[cfg(test)]

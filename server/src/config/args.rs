@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::AdminArgs;
+use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 
 /// `sealpost-server`.
 #[derive(Debug, Parser)]
@@ -31,6 +32,12 @@ pub enum Command {
     Admin(Box<AdminArgs>),
     /// Look at the database's schema, or bring it up to date. `serve` does the latter by itself.
     Migrate(MigrateArgs),
+    /// Copy everything that is needed to run again, while the server runs.
+    Backup(BackupArgs),
+    /// Make a data folder from a backup; everybody logs in again.
+    Restore(RestoreArgs),
+    /// Check a data folder or a backup, and say what of it can be read.
+    Verify(VerifyArgs),
 }
 
 /// How log lines look.

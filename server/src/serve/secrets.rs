@@ -109,6 +109,14 @@ impl Secrets {
     }
 }
 
+/// Writes new keys for access tokens in place of what a data folder has: no token issued before is good any more.
+///
+/// # Errors
+/// [`SecretsError`]
+pub fn write_new_token_keys(data: &Path, random: &dyn Random) -> Result<(), SecretsError> {
+    write_token_keys(&data.join(TOKEN_KEYS), &[TokenKey::generate(random)])
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
     refuse_loose(path, 0o600)?;
     fs::read(path).map(Zeroizing::new).map_err(|error| SecretsError::Read(path.to_owned(), error))

@@ -18,20 +18,24 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use sealpost_api::ids::{ServerId, StoreId};
 
+pub use self::backup::{BackupError, Copied, copy_database};
 use self::checkpoint::Checkpoints;
 use self::error::DbError;
 use self::files::Folder;
+pub use self::files::{DATABASE, LOCK, RESTORING};
 use self::job::{Class, Operation};
 use self::readers::Readers;
 use self::shared::Shared;
 use self::space::Space;
 pub use self::space::{DiskSpace, FreeSpace};
+pub use self::verify::{Report, TableReport, inspect};
 use self::writer::{Message, Tx};
-use crate::store::{Store, StoreError};
+use crate::store::{AfterRestore, Store, StoreError};
 
 mod accept;
 mod accounts;
 mod admin;
+mod backup;
 mod cache;
 mod checkpoint;
 mod connection;
@@ -45,6 +49,7 @@ mod notices;
 mod prekeys;
 mod queue;
 mod readers;
+mod restore;
 mod rows;
 mod sessions;
 mod shared;
@@ -129,12 +134,21 @@ pub enum OpenError {
     #[error("the store would not be durable: {0}")]
     NotDurable(&'static str),
     /// The database is damaged, or none of ours.
-    #[error("{} cannot be used: {what}; restore a backup", path.display())]
+    #[error(
+        "{} cannot be used: {what}. `sealpost-server verify` says what of it can still be read, \
+         `sealpost-server restore --replace` goes back to a backup", path.display()
+    )]
     Damaged {
         /// The database.
         path: PathBuf,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// A restore into this folder was interrupted.
+    #[error("a restore into {} was interrupted; run `sealpost-server restore --replace` again", path.display())]
+    Restoring {
+        /// The folder.
+        path: PathBuf,
     },
     /// The database was written by a newer program.
     #[error("the database has version {found}, and this program knows versions up to {known}; use a newer program")]
@@ -167,12 +181,12 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     space: Space,
     server_id: ServerId,
-    store_id: StoreId,
+    store_id: Mutex<StoreId>,
 }
 
 impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("EmbeddedStore").field("store_id", &self.store_id).finish_non_exhaustive()
+        formatter.debug_struct("EmbeddedStore").field("store_id", &*self.store_id.lock()).finish_non_exhaustive()
     }
 }
 
@@ -211,11 +225,24 @@ impl EmbeddedStore {
         files::refuse_eatmydata()?;
         let folder = Folder::open(path)?;
         let lock = folder.lock()?;
+        if folder.is_restoring() {
+            return Err(OpenError::Restoring { path: path.to_owned() });
+        }
+        Self::open_locked(&folder, lock, options, random).map_err(|error| error.or_damaged(&folder))
+    }
+
+    fn open_locked(
+        folder: &Folder,
+        lock: std::fs::File,
+        options: &EmbeddedOptions,
+        random: &[u8; 32],
+    ) -> Result<Self, OpenError> {
         match folder.header()? {
-            Some(header) => drop(migrations::check_header(&folder, &header)?),
-            None => create(&folder, random)?,
+            Some(header) => drop(migrations::check_header(folder, &header)?),
+            None => create(folder, random)?,
         }
         let mut connection = connection::open_writer(&folder.database(), options.cache_bytes)?;
+        verify::at_start(&connection, &folder.database())?;
         migrations::apply(&mut connection)?;
         if let Some(pages) = options.pages_max {
             connection.pragma_update(None, "max_page_count", pages)?;
@@ -231,7 +258,7 @@ impl EmbeddedStore {
         let (jobs, writer) = writer::spawn(connection, space.clone(), checkpoints, Arc::clone(&shared), lock)
             .map_err(OpenError::Thread)?;
         let threads = Threads { jobs, writer: Mutex::new(Some(writer)), readers, shared: Arc::clone(&shared) };
-        Ok(Self { threads: Arc::new(threads), shared, space, server_id, store_id })
+        Ok(Self { threads: Arc::new(threads), shared, space, server_id, store_id: Mutex::new(store_id) })
     }
 
     /// The schema's version in a folder, without opening it as a store.
@@ -315,7 +342,13 @@ impl Store for EmbeddedStore {
     }
 
     fn store_id(&self) -> StoreId {
-        self.store_id
+        *self.store_id.lock()
+    }
+
+    async fn after_restore(&self, store: StoreId) -> Result<AfterRestore, StoreError> {
+        let ended = self.write(Class::Sweeping, move |tx| restore::after_restore(tx.db, store)).await?;
+        *self.store_id.lock() = store;
+        Ok(ended)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -329,6 +362,14 @@ impl Store for EmbeddedStore {
             tracing::error!("closing the store failed unexpectedly");
         }
     }
+}
+
+/// Holds a data folder as an open store does, until the file is dropped.
+///
+/// # Errors
+/// [`OpenError`], [`Locked`](OpenError::Locked) above all.
+pub fn lock_folder(path: &Path) -> Result<std::fs::File, OpenError> {
+    Folder::existing(path)?.lock()
 }
 
 /// Makes the database under another name, and gives it its own when it is whole.

@@ -1,7 +1,11 @@
 //! What can go wrong inside the embedded store, and what of it ends the store.
 
+use std::path::Path;
+
 use rusqlite::ErrorCode;
 
+use super::OpenError;
+use super::files::Folder;
 use crate::store::StoreError;
 
 /// Why an operation on the database gave no answer.
@@ -52,6 +56,25 @@ impl From<DbError> for StoreError {
                 Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..),
             ) => Self::Corrupt("a value has another form than it was written with"),
             DbError::Sqlite(error) => Self::Failed(error.to_string().into()),
+        }
+    }
+}
+
+impl OpenError {
+    /// The same error; where the database says that it is damaged, one that says what to do.
+    pub(super) fn or_damaged(self, folder: &Folder) -> Self {
+        self.or_damaged_at(&folder.database())
+    }
+
+    /// See [`or_damaged`](Self::or_damaged).
+    pub(super) fn or_damaged_at(self, database: &Path) -> Self {
+        match self {
+            Self::Database(rusqlite::Error::SqliteFailure(failure, _))
+                if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+            {
+                Self::Damaged { path: database.to_owned(), what: "pages of it are damaged" }
+            }
+            error => error,
         }
     }
 }

@@ -10,13 +10,15 @@ use rustix::fs::FlockOperation;
 use super::OpenError;
 
 /// The database's name in the folder.
-pub(super) const DATABASE: &str = "sealpost.db";
+pub const DATABASE: &str = "sealpost.db";
 /// A database that is being made; renamed when it is whole, so that an empty file is always a damaged one.
 const UNFINISHED: &str = "sealpost.db.new";
 /// What SQLite puts beside a database in WAL mode.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+/// A folder inside of the data folder that is there while a restore is under way: nothing else may use the folder then.
+pub const RESTORING: &str = "restoring";
 /// Held for the life of the process.
-const LOCK: &str = "sealpost.lock";
+pub const LOCK: &str = "sealpost.lock";
 /// How a process that has it loaded shows it.
 const EATMYDATA: &[u8] = b"libeatmydata";
 /// Bytes of an SQLite header.
@@ -40,6 +42,18 @@ impl Folder {
         refuse_loose(path, 0o700)?;
         refuse_network(path)?;
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// The same, but a folder that is not there is refused.
+    pub(super) fn existing(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Folder { path: path.to_owned(), source };
+        std::fs::metadata(path).map_err(failed)?;
+        Self::open(path)
+    }
+
+    /// Whether a restore into it was interrupted, or is under way.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.path.join(RESTORING).exists()
     }
 
     pub(super) fn path(&self) -> &Path {
