@@ -70,6 +70,7 @@ macro_rules! conformance {
                 a_refresh_whose_reply_was_lost_gets_the_first_answer
                 a_spent_refresh_token_ends_the_session
                 sessions_are_ended_only_by_their_own_account
+                after_a_restore_nothing_that_could_have_ended_is_left
                 an_ended_session_opens_no_connection;
             prekeys:
                 no_one_time_prekey_is_taken_twice_by_64_tasks

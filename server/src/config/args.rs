@@ -6,8 +6,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::admin::AdminArgs;
 use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
+use crate::admin::AdminArgs;
 
 /// `sealpost-server`.
 #[derive(Debug, Parser)]

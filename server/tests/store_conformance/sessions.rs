@@ -1,7 +1,7 @@
-use sealpost_api::ids::{RefreshTokenHash, SessionId};
-use sealpost_server::store::{OpenConnection, RotateRefreshToken, StartSession};
+use sealpost_api::ids::{RefreshTokenHash, SessionId, StoreId};
+use sealpost_server::store::{AfterRestore, OpenConnection, RotateRefreshToken, StartSession};
 
-use crate::world::{DAY, Device, NOW, Person, S, fresh};
+use crate::world::{DAY, Device, NOW, Person, S, fresh, one_time};
 
 fn token() -> RefreshTokenHash {
     RefreshTokenHash::from_bytes(fresh())
@@ -107,4 +107,21 @@ pub(crate) async fn an_ended_session_opens_no_connection(store: S) {
     }
     store.end_session(alice.id, one.session).await.unwrap();
     assert_eq!(store.open_connection(one.address, one.session, 1, NOW).await.unwrap(), OpenConnection::Refused);
+}
+
+pub(crate) async fn after_a_restore_nothing_that_could_have_ended_is_left(store: S) {
+    let alice = Person::register(&store, "alice", 2).await;
+    let device = &alice.devices[0];
+    let epoch = store.device(device.address).await.unwrap().unwrap().key_epoch;
+    store.upload_prekeys(device.address, epoch, vec![one_time(1), one_time(2)], None).await.unwrap();
+    store.add_invite(fresh(), NOW.saturating_add(DAY), NOW).await.unwrap();
+    let new = StoreId::from_bytes(fresh());
+    let ended = store.after_restore(new).await.unwrap();
+    assert_eq!(ended, AfterRestore { devices: 2, sessions: 2, one_time_prekeys: 2, invites: 1 });
+    assert_eq!(store.store_id(), new);
+    assert_eq!(store.sessions(alice.id).await.unwrap(), []);
+    assert_eq!(store.one_time_prekey_ids(device.address).await.unwrap(), Some(vec![]));
+    assert!(store.device(device.address).await.unwrap().unwrap().key_epoch > epoch);
+    let again = store.after_restore(new).await.unwrap();
+    assert_eq!(again, AfterRestore { devices: 2, ..AfterRestore::default() }, "a second call does no harm");
 }

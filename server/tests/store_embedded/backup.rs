@@ -9,7 +9,7 @@ use sealpost_crypto::DeviceAddress;
 use sealpost_server::config::{BackupArgs, RestoreArgs, VerifyArgs};
 use sealpost_server::maintenance;
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError, inspect};
-use sealpost_server::store::{RotateRefreshToken, Store as _, UploadPrekeys};
+use sealpost_server::store::{RotateRefreshToken, UploadPrekeys};
 
 use crate::world::{NOW, Person, S, fresh, one_time};
 
