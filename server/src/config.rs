@@ -145,11 +145,20 @@ pub struct StoreConfig {
     /// Free bytes below which nothing is accepted. It should hold twice the largest log (128 MiB), so that acks and deletions
     /// go on while the disk is full; less is for small disks.
     pub reserve_bytes: u64,
+    /// Whether the data folder may be on a network file system or FUSE, which may lose what was accepted.
+    pub allow_unsafe_filesystem: bool,
+    /// As [`EmbeddedOptions::never_sync`]: for tests of tests, and in no file or flag.
+    #[serde(skip)]
+    pub never_sync: bool,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { reserve_bytes: EmbeddedOptions::default().reserve_bytes }
+        Self {
+            reserve_bytes: EmbeddedOptions::default().reserve_bytes,
+            allow_unsafe_filesystem: false,
+            never_sync: false,
+        }
     }
 }
 

@@ -26,7 +26,8 @@ pub fn run(args: &MigrateArgs) -> Result<()> {
         let mut seed = [0; 32];
         SystemRandom.fill(&mut seed);
         // Opening applies what is missing; dropping closes.
-        drop(EmbeddedStore::open(&data, &EmbeddedOptions::default(), &seed)?);
+        let options = EmbeddedOptions { allow_unsafe_filesystem: true, ..EmbeddedOptions::default() };
+        drop(EmbeddedStore::open(&data, &options, &seed)?);
     }
     let status = EmbeddedStore::schema_status(&data)?;
     println!("{}", serde_json::to_string(&Printed { current: status.current, newest: status.newest })?);

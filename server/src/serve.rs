@@ -18,7 +18,7 @@ use crate::http::{self, Http, HttpSettings};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::service::{Core, Services};
-use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
+use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
 use crate::store::{Store as _, StoreError};
 use crate::tls::{Certificates, Source, names};
 use crate::ws::OriginPolicy;
@@ -79,9 +79,6 @@ impl Signals {
 async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     let mut signals = Signals::begin()?;
     let connections_max = process::prepare(config.workers, config.connections_max)?;
-    if let Some(path) = &config.ready_file {
-        ready::remove(path)?;
-    }
     let listen = Listen::resolve(&config.listen)?;
     if matches!(config.tls, TlsConfig::Plain { anywhere: false }) && !listen.is_loopback() {
         return Err(ListenError::PlainAnywhere(config.listen.clone()).into());
@@ -89,8 +86,20 @@ async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let mut seed = [0; 32];
     random.fill(&mut seed);
-    let options = EmbeddedOptions { reserve_bytes: config.store.reserve_bytes, ..EmbeddedOptions::default() };
-    let store = Arc::new(EmbeddedStore::open(&config.data, &options, &seed)?);
+    let options = EmbeddedOptions {
+        reserve_bytes: config.store.reserve_bytes,
+        allow_unsafe_filesystem: config.store.allow_unsafe_filesystem,
+        never_sync: config.store.never_sync,
+        ..EmbeddedOptions::default()
+    };
+    let opened = EmbeddedStore::open(&config.data, &options, &seed);
+    if let Some(path) = &config.ready_file
+        && !matches!(opened, Err(OpenError::Locked { .. }))
+    {
+        // Not while another process serves this folder: the file may be that one's.
+        ready::remove(path)?;
+    }
+    let store = Arc::new(opened?);
     if let Err(error) = store.ready().await {
         tracing::warn!(%error, "nothing is accepted until there is room; see [store] reserve_bytes");
     }
@@ -153,6 +162,7 @@ async fn serve_store(
     facts.print();
     if secrets.is_new() {
         build::print_first_invite(&services).await?;
+        secrets.told()?;
     }
     if let Some(path) = &config.ready_file {
         facts.write(path)?;

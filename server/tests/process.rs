@@ -5,9 +5,14 @@ mod process {
     mod admin;
     mod crawl;
     mod durability;
+    mod failing_sync;
+    mod full_disk;
+    mod image;
     mod login_flood;
+    mod power;
     mod secrecy;
     mod starting;
     mod stopping;
+    mod unsafe_disk;
     mod world;
 }

@@ -58,7 +58,7 @@ macro_rules! conformance {
                 a_list_follows_only_the_current_one
                 of_concurrent_successors_one_becomes_current
                 a_removed_device_loses_session_prekeys_and_queue_and_senders_are_told
-                a_device_made_anew_starts_at_number_one_and_gets_nothing_of_its_predecessor
+                threat_26_a_device_made_anew_starts_at_number_one_and_gets_nothing_of_its_predecessor
                 a_registration_that_returns_goes_on_with_its_numbers
                 a_new_identity_replaces_devices_and_sessions_at_once
                 a_session_id_in_use_stops_a_new_identity
@@ -73,7 +73,7 @@ macro_rules! conformance {
                 after_a_restore_nothing_that_could_have_ended_is_left
                 an_ended_session_opens_no_connection;
             prekeys:
-                no_one_time_prekey_is_taken_twice_by_64_tasks
+                threat_2_no_one_time_prekey_is_taken_twice_by_64_tasks
                 one_time_prekeys_are_taken_oldest_first_until_none_is_left
                 an_upload_repeated_after_takes_gives_no_key_twice
                 an_id_with_another_key_is_a_conflict_and_changes_nothing
@@ -82,11 +82,12 @@ macro_rules! conformance {
                 a_signed_prekey_is_replaced_only_by_a_higher_id
                 an_expired_signed_prekey_is_not_given_and_burns_no_one_time_prekey
                 discarded_one_time_prekeys_are_gone_and_their_ids_stay_used
-                any_order_of_uploads_takes_and_repeats_gives_each_key_once;
+                threat_4_an_upload_repeated_after_a_lost_answer_gives_no_key_twice;
             queue:
                 an_accepted_message_waits_until_it_is_acked
                 a_number_again_is_answered_and_stores_nothing
                 a_number_again_on_a_new_connection_is_answered_and_stores_nothing
+                threat_16_when_answers_are_lost_each_message_is_queued_once
                 a_number_with_other_bytes_is_a_conflict
                 numbers_may_come_in_any_order_and_the_window_forgets_the_oldest
                 only_the_newest_connection_may_send_and_ack
@@ -109,6 +110,8 @@ macro_rules! conformance {
             expiry:
                 expired_messages_are_named_to_both_sides
                 nothing_expires_early_and_no_more_than_asked
+                threat_29_whatever_the_clock_says_messages_come_in_order
+                a_clock_that_was_wrong_for_a_while_expires_nothing_early
                 a_message_of_a_removed_device_is_still_shown_and_the_device_then_forgotten
                 a_notice_that_nobody_fetches_is_forgotten;
         }

@@ -94,7 +94,8 @@ fn stage(backup: &Path, manifest: &Manifest, staging: &Path) -> Result<AfterRest
     let mut store_id = [0; 16];
     SystemRandom.fill(&mut store_id);
     // The reserve is for a server that accepts messages.
-    let options = EmbeddedOptions { reserve_bytes: 0, ..EmbeddedOptions::default() };
+    // `serve` judges the file system; a restore must be possible wherever it may run.
+    let options = EmbeddedOptions { reserve_bytes: 0, allow_unsafe_filesystem: true, ..EmbeddedOptions::default() };
     // Opening applies the migrations that the backup lacks; closing writes the log back.
     let store = EmbeddedStore::open(staging, &options, &random)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("no runtime could be made")?;

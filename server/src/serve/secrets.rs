@@ -15,6 +15,8 @@ use crate::service::tokens::{TokenKey, TokenKeyId};
 
 const TOKEN_KEYS: &str = "token_keys.json";
 const RETIRED_NAMES_KEY: &str = "retired_names.key";
+/// There until the first start has told the operator everything; a crash before that must not lose the first invite.
+const FIRST_START: &str = "first_start";
 /// More would be no pepper but a mistake.
 const PEPPER_MAX_BYTES: usize = 1024;
 /// Fewer can be guessed.
@@ -72,7 +74,7 @@ pub(super) struct Secrets {
     pub(super) token_keys: Vec<TokenKey>,
     pub(super) retired_names_key: RetiredNamesKey,
     pub(super) pepper: Option<Zeroizing<Vec<u8>>>,
-    is_new: bool,
+    first_start: PathBuf,
 }
 
 impl Secrets {
@@ -80,6 +82,7 @@ impl Secrets {
     pub(super) fn load(data: &Path, pepper_file: Option<&Path>, random: &dyn Random) -> Result<Self, SecretsError> {
         let (keys_path, names_path) = (data.join(TOKEN_KEYS), data.join(RETIRED_NAMES_KEY));
         let is_new = !keys_path.exists();
+        let first_start = data.join(FIRST_START);
         if !names_path.exists() {
             // It is made first and never again: with another key every retired name could be registered anew.
             if !is_new {
@@ -90,6 +93,7 @@ impl Secrets {
             replace(&names_path, URL_SAFE_NO_PAD.encode(key.as_slice()).as_bytes(), 0o600)?;
         }
         if is_new {
+            replace(&first_start, b"", 0o600)?;
             write_token_keys(&keys_path, &[TokenKey::generate(random)])?;
         }
         let names_text = read(&names_path)?;
@@ -99,13 +103,23 @@ impl Secrets {
             token_keys: read_token_keys(&keys_path)?,
             retired_names_key: RetiredNamesKey::from_bytes(*names_key),
             pepper,
-            is_new,
+            first_start,
         })
     }
 
-    /// Whether this is the first start.
-    pub(super) const fn is_new(&self) -> bool {
-        self.is_new
+    /// Whether this is the first start, or none came to [`Self::told`] yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.first_start.exists()
+    }
+
+    /// The operator has been told what only the first start tells.
+    pub(super) fn told(&self) -> Result<(), SecretsError> {
+        match fs::remove_file(&self.first_start) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(FileError::Io(self.first_start.clone(), error).into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -174,7 +188,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Secrets::load(folder.path(), None, &SystemRandom).unwrap();
         let again = Secrets::load(folder.path(), None, &SystemRandom).unwrap();
-        assert!(first.is_new() && !again.is_new());
+        assert!(first.is_new() && again.is_new(), "whoever ended before saying so is followed by another first start");
+        again.told().unwrap();
+        again.told().unwrap();
+        assert!(!Secrets::load(folder.path(), None, &SystemRandom).unwrap().is_new());
         assert_eq!(first.token_keys[0].seed(), again.token_keys[0].seed());
     }
 

@@ -40,6 +40,7 @@ mod cache;
 mod checkpoint;
 mod connection;
 mod devices;
+mod durable;
 mod error;
 mod expiry;
 mod files;
@@ -70,6 +71,11 @@ pub struct EmbeddedOptions {
     pub pages_max: Option<u32>,
     /// Who is asked for free space.
     pub free_space: Arc<dyn FreeSpace>,
+    /// Whether a file system that may lose what it was told to keep is taken all the same, with a warning.
+    pub allow_unsafe_filesystem: bool,
+    /// Never waits for the disk, so that a power cut loses what was accepted. Only for showing that a test would notice;
+    /// the program has no way to set it.
+    pub never_sync: bool,
 }
 
 impl std::fmt::Debug for EmbeddedOptions {
@@ -80,6 +86,8 @@ impl std::fmt::Debug for EmbeddedOptions {
             .field("cache_bytes", &self.cache_bytes)
             .field("readers", &self.readers)
             .field("pages_max", &self.pages_max)
+            .field("allow_unsafe_filesystem", &self.allow_unsafe_filesystem)
+            .field("never_sync", &self.never_sync)
             .finish_non_exhaustive()
     }
 }
@@ -93,6 +101,8 @@ impl Default for EmbeddedOptions {
             readers: 2,
             pages_max: None,
             free_space: Arc::new(DiskSpace),
+            allow_unsafe_filesystem: false,
+            never_sync: false,
         }
     }
 }
@@ -124,11 +134,17 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
-    /// It is on a network file system.
-    #[error("{} is on a network file system, where the store cannot keep its promises; use a local disk", path.display())]
-    Network {
+    /// It is on a network file system, or one that a program serves.
+    #[error(
+        "{} is on {kind}, which may lose what was accepted; use a local disk, or set allow_unsafe_filesystem = true \
+         under [store] if this one keeps what fsync promises",
+        path.display()
+    )]
+    UnsafeFileSystem {
         /// The folder.
         path: PathBuf,
+        /// What it is on.
+        kind: &'static str,
     },
     /// What is written here would not survive a power cut.
     #[error("the store would not be durable: {0}")]
@@ -222,8 +238,9 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`], whose text is meant for the person who started the program.
     pub fn open(path: &Path, options: &EmbeddedOptions, random: &[u8; 32]) -> Result<Self, OpenError> {
-        files::refuse_eatmydata()?;
+        durable::refuse_eatmydata()?;
         let folder = Folder::open(path)?;
+        durable::refuse_file_system(path, options.allow_unsafe_filesystem)?;
         let lock = folder.lock()?;
         if folder.is_restoring() {
             return Err(OpenError::Restoring { path: path.to_owned() });
@@ -241,9 +258,10 @@ impl EmbeddedStore {
             Some(header) => drop(migrations::check_header(folder, &header)?),
             None => create(folder, random)?,
         }
-        let mut connection = connection::open_writer(&folder.database(), options.cache_bytes)?;
+        let mut connection = connection::open_writer(&folder.database(), options.cache_bytes, options.never_sync)?;
         verify::at_start(&connection, &folder.database())?;
         migrations::apply(&mut connection)?;
+        folder.sync().map_err(|source| OpenError::Folder { path: folder.path().to_owned(), source })?;
         if let Some(pages) = options.pages_max {
             connection.pragma_update(None, "max_page_count", pages)?;
         }
@@ -252,7 +270,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared::new());
         let readers =
             Readers::spawn(&folder.database(), options.readers, options.cache_bytes / 4, Arc::clone(&shared))?;
-        let checkpointer = connection::open_writer(&folder.database(), options.cache_bytes / 16)?;
+        let checkpointer = connection::open_writer(&folder.database(), options.cache_bytes / 16, options.never_sync)?;
         let checkpoints = Checkpoints::spawn(checkpointer, Arc::clone(&shared)).map_err(OpenError::Thread)?;
         let space = Space::new(folder.path(), options.reserve_bytes, Arc::clone(&options.free_space));
         let (jobs, writer) = writer::spawn(connection, space.clone(), checkpoints, Arc::clone(&shared), lock)
@@ -376,7 +394,7 @@ pub fn lock_folder(path: &Path) -> Result<std::fs::File, OpenError> {
 fn create(folder: &Folder, random: &[u8; 32]) -> Result<(), OpenError> {
     let failed = |source| OpenError::Folder { path: folder.unfinished(), source };
     folder.begin().map_err(failed)?;
-    let mut connection = connection::open_writer(&folder.unfinished(), 1024 * 1024)?;
+    let mut connection = connection::open_writer(&folder.unfinished(), 1024 * 1024, false)?;
     migrations::apply(&mut connection)?;
     if let ([server, store], []) = random.as_chunks::<16>() {
         migrations::set_meta(&connection, "server_id", server)?;

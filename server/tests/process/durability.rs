@@ -5,7 +5,7 @@ use sealpost_api::frames::ServerFrame;
 use super::world::{Socket, World};
 
 /// The texts that wait, until the queue is drained.
-async fn texts(receiver: &mut Socket) -> Vec<String> {
+pub(super) async fn texts(receiver: &mut Socket) -> Vec<String> {
     let mut texts = Vec::new();
     loop {
         match receiver.frame().await {
@@ -48,7 +48,7 @@ async fn what_was_accepted_before_a_kill_is_delivered_once_after_it() {
     assert_eq!(texts(&mut receiver).await, (1..=20).map(|number| format!("text {number}")).collect::<Vec<_>>());
 }
 
-/// threat_74: a write that may not be durable ends the process, which says why; what it had accepted is there afterwards.
+/// A write that may not be durable ends the process, which says why; what it had accepted is there afterwards.
 #[tokio::test]
 async fn a_store_that_stops_ends_the_process_with_its_reason() {
     let mut world = World::new();
@@ -84,7 +84,7 @@ async fn a_store_that_stops_ends_the_process_with_its_reason() {
     assert_eq!(texts.first().map(String::as_str), Some("before"));
 }
 
-/// threat_73: without its reserve the server runs, says so, and accepts nothing.
+/// Without its reserve the server runs, says so, and accepts nothing.
 #[tokio::test]
 async fn below_the_reserve_the_server_is_not_ready_and_says_why() {
     let mut world = World::new();

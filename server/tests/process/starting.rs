@@ -107,8 +107,11 @@ async fn plain_http_is_served_on_loopback_and_elsewhere_when_told() {
 fn a_second_process_on_the_same_folder_is_refused() {
     let mut world = World::new();
     let _server = world.start_local();
-    let said = world.refused(&["--listen", "127.0.0.1:0"]);
-    assert!(said.contains("another process uses the data folder"), "{said}");
+    let ready = world.file("ready1.json");
+    let output = world.serve(&["--listen", "127.0.0.1:0", "--ready-file", ready.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("another process uses the data folder"), "{said}");
+    assert!(ready.exists(), "the first one still serves");
 }
 
 #[test]

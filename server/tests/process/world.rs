@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sealpost_api::accounts::RegisterRequest;
 use sealpost_api::encoding::{B64, EncodedDeviceList};
-use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind, ServerFrame};
+use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind, ServerFrame, Welcome};
 use sealpost_api::ids::{MessageNumber, RefreshTokenHash, SessionId};
 use sealpost_api::password::Password;
 use sealpost_api::prekeys::{DevicePrekeys, SignedPrekeyBody};
@@ -37,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder, and what runs in it.
 pub(super) struct World {
     folder: tempfile::TempDir,
+    data: PathBuf,
     runs: usize,
 }
 
@@ -49,11 +50,17 @@ pub(super) struct Running {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), runs: 0 }
+        let folder = tempfile::tempdir().unwrap();
+        Self { data: folder.path().join("data"), folder, runs: 0 }
+    }
+
+    /// With its data folder elsewhere.
+    pub(super) fn with_data(data: PathBuf) -> Self {
+        Self { data, ..Self::new() }
     }
 
     pub(super) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -95,7 +102,7 @@ impl World {
         self.start_command(command)
     }
 
-    fn start_command(&mut self, mut command: Command) -> Running {
+    pub(super) fn start_command(&mut self, mut command: Command) -> Running {
         self.runs += 1;
         let (log, ready) = (self.file(&format!("log{}", self.runs)), self.file(&format!("ready{}.json", self.runs)));
         let output = fs::File::create(&log).unwrap();
@@ -121,9 +128,33 @@ impl World {
 
     /// Runs `serve` where it must refuse, and gives what it said.
     pub(super) fn refused(&self, flags: &[&str]) -> String {
-        let output = self.serve(flags).output().unwrap();
-        assert!(!output.status.success(), "it should have been refused");
-        String::from_utf8(output.stderr).unwrap()
+        self.refused_command(self.serve(flags))
+    }
+
+    /// The same with a command of one's own.
+    pub(super) fn refused_command(&self, mut command: Command) -> String {
+        let (said, ready) = (self.file("refused.log"), self.file("refused.json"));
+        let mut child = command
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&said).unwrap())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if ready.exists() || begin.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("it should have been refused");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert!(!status.success(), "it should have been refused");
+        fs::read_to_string(said).unwrap()
     }
 }
 
@@ -144,6 +175,10 @@ impl Running {
             line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
         };
         (kib("VmRSS:"), kib("VmHWM:"))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -341,14 +376,21 @@ impl Client {
 
     /// A stream that has read its `Welcome`.
     pub(super) async fn connect(&self, person: &Person) -> Socket {
+        self.welcomed(person).await.0
+    }
+
+    /// A stream and its `Welcome`.
+    pub(super) async fn welcomed(&self, person: &Person) -> (Socket, Welcome) {
         let scheme = if self.ca.is_some() { "wss" } else { "ws" };
         let mut request = format!("{scheme}://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
         let token = format!("Bearer {}", person.token).parse().unwrap();
         request.headers_mut().insert("authorization", token);
         let (socket, _) = tokio_tungstenite::client_async(request, self.stream().await).await.unwrap();
         let mut socket = Socket { socket };
-        assert!(matches!(socket.frame().await, ServerFrame::Welcome(_)));
-        socket
+        match socket.frame().await {
+            ServerFrame::Welcome(welcome) => (socket, welcome),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -381,6 +423,16 @@ impl Socket {
     }
 
     pub(super) async fn send(&mut self, number: u64, to: &Person, text: &str) {
+        self.try_send(number, to, text).await.unwrap();
+    }
+
+    /// Fails when the connection has ended.
+    pub(super) async fn try_send(
+        &mut self,
+        number: u64,
+        to: &Person,
+        text: &str,
+    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
         let copy = Copy {
             device: to.address.device,
             registration: to.address.registration,
@@ -388,7 +440,13 @@ impl Socket {
         };
         let send =
             Send { number: MessageNumber(number), to: to.address.account, kind: SendKind::Message, copies: vec![copy] };
-        self.put(ClientFrame::Send(send)).await;
+        self.socket.send(Message::Binary(ClientFrame::Send(send).encode())).await
+    }
+
+    /// Says goodbye and waits for the server's, so that it has read everything before.
+    pub(super) async fn close(mut self) {
+        self.socket.close(None).await.unwrap();
+        while let Some(Ok(_)) = self.socket.next().await {}
     }
 
     /// The next frame, or the close code.

@@ -92,7 +92,7 @@ pub(crate) async fn a_removed_device_loses_session_prekeys_and_queue_and_senders
     assert_eq!(bob.devices[0].waiting(&store).await, []);
 }
 
-pub(crate) async fn a_device_made_anew_starts_at_number_one_and_gets_nothing_of_its_predecessor(store: S) {
+pub(crate) async fn threat_26_a_device_made_anew_starts_at_number_one_and_gets_nothing_of_its_predecessor(store: S) {
     let mut alice = Person::register(&store, "alice", 2).await;
     let bob = Person::register(&store, "bob", 1).await;
     let former = alice.devices[1].clone();

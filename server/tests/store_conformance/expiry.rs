@@ -109,3 +109,34 @@ pub(crate) async fn a_notice_that_nobody_fetches_is_forgotten(store: S) {
     assert_eq!(alice.devices[0].waiting(&store).await, []);
     assert_eq!(bob.devices[0].waiting(&store).await, []);
 }
+
+pub(crate) async fn threat_29_whatever_the_clock_says_messages_come_in_order(store: S) {
+    const HOUR: u64 = 3_600_000;
+    let alice = Person::register(&store, "alice", 1).await;
+    let bob = Person::register(&store, "bob", 1).await;
+    let far = NOW.saturating_add(40 * DAY);
+    let clock = [NOW, NOW.saturating_add(HOUR), NOW.saturating_sub(HOUR), NOW, far, NOW, NOW.saturating_add(1)];
+    // Nobody is taken for dormant.
+    store.device_seen(bob.devices[0].address, far).await.unwrap();
+    for (number, at) in (1..).zip(clock) {
+        send_at(&store, &alice.devices[0], number, &bob, at).await;
+    }
+    let numbers: Vec<_> = bob.devices[0].texts(&store).await.into_iter().map(|(_, number, _)| number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7], "as they were accepted, not as the clock said");
+}
+
+pub(crate) async fn a_clock_that_was_wrong_for_a_while_expires_nothing_early(store: S) {
+    let alice = Person::register(&store, "alice", 1).await;
+    let bob = Person::register(&store, "bob", 1).await;
+    // The clock runs 40 days ahead for one message, and is set right again.
+    store.device_seen(bob.devices[0].address, NOW.saturating_add(40 * DAY)).await.unwrap();
+    for (number, at) in [(1, NOW), (2, NOW.saturating_add(40 * DAY)), (3, NOW.saturating_add(2))] {
+        send_at(&store, &alice.devices[0], number, &bob, at).await;
+    }
+    let left = async || bob.devices[0].texts(&store).await.into_iter().map(|(_, number, _)| number).collect::<Vec<_>>();
+    store.expire(NOW.saturating_add(2), NOW.saturating_add(30 * DAY), 100).await.unwrap();
+    assert_eq!(left().await, [2, 3], "what is not due stays");
+    let late = NOW.saturating_add(41 * DAY);
+    store.expire(late, late.saturating_add(30 * DAY), 100).await.unwrap();
+    assert_eq!(left().await, Vec::<u64>::new());
+}

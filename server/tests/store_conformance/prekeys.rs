@@ -1,14 +1,15 @@
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use sealpost_api::ids::KeyEpoch;
 use sealpost_crypto::{DeviceAddress, OneTimePrekey};
 use sealpost_server::store::UploadPrekeys;
 use tokio::sync::Mutex;
 
-use crate::world::{DAY, Device, NOW, Person, S, id, one_time, signed};
+use crate::world::{DAY, Device, NOW, Person, S, id, one_time, signed, size};
 
 const EPOCH: KeyEpoch = KeyEpoch(1);
 
@@ -24,8 +25,9 @@ async fn take(store: &S, address: DeviceAddress) -> Option<OneTimePrekey> {
     store.take_bundle(address.account, address.device, true, NOW).await.unwrap().unwrap().one_time_prekey
 }
 
-pub(crate) async fn no_one_time_prekey_is_taken_twice_by_64_tasks(store: S) {
-    const TAKES: usize = 10_000;
+pub(crate) async fn threat_2_no_one_time_prekey_is_taken_twice_by_64_tasks(store: S) {
+    // `SEALPOST_TAKES=1000000` is the long form.
+    let takes = size("SEALPOST_TAKES", 10_000);
     let alice = Person::register(&store, "alice", 1).await;
     let address = alice.devices[0].address;
     let taken = Arc::new(Mutex::new(BTreeMap::<u32, OneTimePrekey>::new()));
@@ -39,7 +41,7 @@ pub(crate) async fn no_one_time_prekey_is_taken_twice_by_64_tasks(store: S) {
                     if let Some(key) = key {
                         assert!(taken.insert(key.id.0, key).is_none(), "{} was given twice", key.id.0);
                     }
-                    if taken.len() >= TAKES {
+                    if taken.len() >= takes {
                         return;
                     }
                 }
@@ -60,7 +62,7 @@ pub(crate) async fn no_one_time_prekey_is_taken_twice_by_64_tasks(store: S) {
         task.await.unwrap();
     }
     let taken = taken.lock().await;
-    assert!(taken.len() >= TAKES);
+    assert!(taken.len() >= takes);
     assert!(taken.iter().all(|(id, key)| uploaded.get(id) == Some(key)));
     let left: BTreeSet<_> = ids(&store, address).await.into_iter().collect();
     assert!(left.iter().all(|id| !taken.contains_key(id)));
@@ -176,35 +178,77 @@ pub(crate) async fn discarded_one_time_prekeys_are_gone_and_their_ids_stay_used(
     assert_eq!(ids(&store, address).await, [4]);
 }
 
-pub(crate) async fn any_order_of_uploads_takes_and_repeats_gives_each_key_once(store: S) {
-    for seed in 0..20 {
-        let alice = Person::register(&store, &format!("alice{seed}"), 1).await;
-        let address = alice.devices[0].address;
-        let mut rng = StdRng::seed_from_u64(seed);
-        let (mut batches, mut next, mut given) = (vec![vec![one_time(1)]], 2, BTreeSet::new());
-        for _ in 0..60 {
-            match rng.random_range(0..4) {
-                0 => {
-                    let count = rng.random_range(1..8);
-                    batches.push((next..next + count).map(one_time).collect());
-                    next += count;
-                    upload(&store, address, batches.last().unwrap()).await;
-                }
-                1 => {
-                    let again = rng.random_range(0..batches.len());
-                    upload(&store, address, &batches[again]).await;
-                }
-                2 if rng.random_range(0..8) == 0 => {
-                    store.discard_one_time_prekeys(address).await.unwrap();
-                }
-                _ => {
-                    if let Some(key) = take(&store, address).await {
-                        assert!(given.insert(key.id), "seed {seed}: {} was given twice", key.id);
-                        assert!(batches.iter().flatten().any(|uploaded| *uploaded == key));
-                    }
-                }
+/// What can happen around an upload, each at any time.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A new batch of this many keys; the answer may be lost, so that the client will send it again.
+    Upload(u32),
+    /// One of the batches so far comes again.
+    Repeat(prop::sample::Index),
+    /// A one-time prekey is given to somebody.
+    Take,
+    /// The device throws its one-time prekeys away.
+    Discard,
+}
+
+fn a_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1_u32..8).prop_map(Step::Upload),
+        4 => any::<prop::sample::Index>().prop_map(Step::Repeat),
+        8 => Just(Step::Take),
+        1 => Just(Step::Discard),
+    ]
+}
+
+/// The state that the store must agree with: which keys wait, which were given, and how far ids have come.
+async fn follow(store: &S, address: DeviceAddress, steps: &[Step]) -> Result<(), TestCaseError> {
+    let (mut batches, mut next) = (Vec::<Vec<OneTimePrekey>>::new(), 1);
+    let (mut waiting, mut given) = (BTreeMap::new(), BTreeSet::new());
+    for step in steps {
+        match step {
+            Step::Upload(count) => {
+                let keys: Vec<_> = (next..next + count).map(one_time).collect();
+                next += count;
+                prop_assert_eq!(upload(store, address, &keys).await, UploadPrekeys::Stored);
+                waiting.extend(keys.iter().map(|key| (key.id, *key)));
+                batches.push(keys);
+            }
+            Step::Repeat(_) if batches.is_empty() => {}
+            Step::Repeat(which) => {
+                prop_assert_eq!(
+                    upload(store, address, &batches[which.index(batches.len())]).await,
+                    UploadPrekeys::Stored
+                );
+            }
+            Step::Take => {
+                let key = take(store, address).await;
+                prop_assert!(key.is_none_or(|key| given.insert(key.id)), "{:?} was given twice", key.map(|key| key.id));
+                prop_assert_eq!(key, waiting.pop_first().map(|(_, key)| key));
+            }
+            Step::Discard => {
+                store.discard_one_time_prekeys(address).await.unwrap();
+                waiting.clear();
             }
         }
-        assert!(ids(&store, address).await.iter().all(|id| given.iter().all(|taken| taken.0 != *id)));
+        let left: Vec<_> = waiting.keys().map(|id| id.0).collect();
+        prop_assert_eq!(ids(store, address).await, left);
     }
+    Ok(())
+}
+
+pub(crate) async fn threat_4_an_upload_repeated_after_a_lost_answer_gives_no_key_twice(store: S) {
+    // `SEALPOST_UPLOAD_ORDERS=5000` is the long form.
+    let cases = u32::try_from(size("SEALPOST_UPLOAD_ORDERS", 40)).unwrap();
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let (runtime, accounts) = (tokio::runtime::Handle::current(), Cell::new(0));
+    let outcome = tokio::task::block_in_place(|| {
+        runner.run(&prop::collection::vec(a_step(), 1..60), |steps| {
+            accounts.set(accounts.get() + 1);
+            runtime.block_on(async {
+                let alice = Person::register(&store, &format!("alice{}", accounts.get()), 1).await;
+                follow(&store, alice.devices[0].address, &steps).await
+            })
+        })
+    });
+    outcome.unwrap();
 }

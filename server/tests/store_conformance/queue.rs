@@ -1,10 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use sealpost_api::ids::{ConnectionEpoch, MessageNumber, RowId};
 use sealpost_api::limits::NUMBER_WINDOW;
 use sealpost_server::store::{AcceptOutcome, OpenConnection, QueueItem, Refusal};
 
-use crate::world::{Device, NOW, Person, S, rows};
+use crate::world::{Device, NOW, Person, S, rows, size};
 
 fn refused(refusal: Refusal) -> AcceptOutcome {
     AcceptOutcome::Refused(refusal)
@@ -62,6 +64,43 @@ pub(crate) async fn a_number_again_on_a_new_connection_is_answered_and_stores_no
     let old_copies = vec![bob.devices[0].copy("hello")];
     let again = store.accept(alice.devices[0].accept(1, bob.id, old_copies), NOW).await.unwrap();
     assert_eq!(again, AcceptOutcome::AlreadyAccepted);
+}
+
+/// Whether an answer, or an ack's, is lost on its way.
+fn lost(random: &mut StdRng) -> bool {
+    random.random_bool(0.3)
+}
+
+pub(crate) async fn threat_16_when_answers_are_lost_each_message_is_queued_once(store: S) {
+    // `SEALPOST_LOST_ANSWER_SENDS=100000` is the long form.
+    let sends = size("SEALPOST_LOST_ANSWER_SENDS", 1_000) as u64;
+    let random = &mut StdRng::seed_from_u64(16);
+    let mut alice = Person::register(&store, "alice", 1).await;
+    let mut bob = Person::register(&store, "bob", 1).await;
+    // The rows under which each number was seen: a second one would be shown a second time.
+    let mut seen = BTreeMap::<u64, BTreeSet<RowId>>::new();
+    for number in 1..=sends {
+        loop {
+            let answer = alice.devices[0].send(&store, number, &bob, &number.to_string()).await;
+            assert!(matches!(answer, AcceptOutcome::Accepted { .. } | AcceptOutcome::AlreadyAccepted), "{answer:?}");
+            for item in bob.devices[0].waiting(&store).await {
+                let QueueItem::Message { id, number, .. } = item else { panic!("{item:?}") };
+                seen.entry(number.0).or_default().insert(id);
+                bob.devices[0].ack(&store, &[id]).await.unwrap();
+                if lost(random) {
+                    bob.devices[0].connect(&store, NOW).await;
+                    assert_eq!(bob.devices[0].ack(&store, &[id]).await, Some(0));
+                }
+            }
+            if !lost(random) {
+                break;
+            }
+            alice.devices[0].connect(&store, NOW).await;
+        }
+    }
+    let doubled: Vec<_> = seen.iter().filter(|(_, rows)| rows.len() != 1).collect();
+    assert!(doubled.is_empty(), "queued more than once: {doubled:?}");
+    assert!(seen.keys().copied().eq(1..=sends));
 }
 
 pub(crate) async fn a_number_with_other_bytes_is_a_conflict(store: S) {

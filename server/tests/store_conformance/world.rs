@@ -32,6 +32,11 @@ pub(crate) const LIMITS: QueueLimits = QueueLimits {
     dormant_after_millis: 30 * DAY,
 };
 
+/// How much a test does: as said here, or as an environment variable says for the long form.
+pub(crate) fn size(variable: &str, short: usize) -> usize {
+    std::env::var(variable).map_or(short, |text| text.parse().unwrap())
+}
+
 /// Bytes that were never given before.
 pub(crate) fn fresh<const N: usize>() -> [u8; N] {
     static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -18,19 +18,19 @@ impl FreeSpace for Disk {
     }
 }
 
-/// threat_73: a full disk refuses what would grow the store, and nothing else.
+/// A full disk refuses what would grow the store, and nothing else.
 #[tokio::test]
 async fn with_the_reserve_used_up_nothing_is_accepted_but_acks_work() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Disk(AtomicU64::new(1_000)));
+    let disk = Arc::new(Disk(AtomicU64::new(1_000_000)));
     let free_space: Arc<dyn FreeSpace> = disk.clone();
-    let options = EmbeddedOptions { reserve_bytes: 1_000, free_space, ..EmbeddedOptions::default() };
+    let options = EmbeddedOptions { reserve_bytes: 1_000_000, free_space, ..EmbeddedOptions::default() };
     let store: S = Arc::new(EmbeddedStore::open(&folder.path().join("data"), &options, &[7; 32]).unwrap());
     let alice = Person::register(&store, "alice", 1).await;
     let bob = Person::register(&store, "bob", 1).await;
     let accepted = rows(alice.devices[0].send(&store, 1, &bob, "x").await);
     assert_eq!(store.ready().await, Ok(()));
-    disk.0.store(999, Ordering::Relaxed);
+    disk.0.store(499_999, Ordering::Relaxed);
     assert_eq!(store.ready().await, Err(StoreError::DiskFull));
     let send = || store.accept(alice.devices[0].accept(2, bob.id, vec![bob.devices[0].copy("x")]), NOW);
     assert_eq!(send().await, Err(StoreError::DiskFull));
@@ -41,7 +41,7 @@ async fn with_the_reserve_used_up_nothing_is_accepted_but_acks_work() {
     assert_eq!(alice.devices[0].send(&store, 1, &bob, "x").await, AcceptOutcome::AlreadyAccepted);
     assert_eq!(bob.devices[0].ack(&store, &accepted).await, Some(1));
     assert_eq!(bob.devices[0].waiting(&store).await, []);
-    disk.0.store(1_000, Ordering::Relaxed);
+    disk.0.store(1_000_000, Ordering::Relaxed);
     rows(send().await.unwrap());
     upload().await.unwrap();
 }
@@ -83,6 +83,44 @@ async fn a_database_that_is_full_refuses_and_goes_on() {
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
 }
 
+/// Between two copies of one message the database is full: none of them stays, and a retry reaches every device once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threat_27_a_failure_between_two_copies_leaves_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions { reserve_bytes: 0, pages_max: Some(400), ..EmbeddedOptions::default() };
+    let store = Arc::new(EmbeddedStore::open(&folder.path().join("data"), &options, &[7; 32]).unwrap());
+    let shared: S = store.clone();
+    let alice = Person::register(&shared, "alice", 1).await;
+    let bob = Person::register(&shared, "bob", 5).await;
+    let text = "x".repeat(40_000);
+    let send = async |number| {
+        let copies = bob.devices.iter().map(|device| device.copy(&text)).collect();
+        shared.accept(alice.devices[0].accept(number, bob.id, copies), NOW).await
+    };
+    let mut accepted = 0;
+    while let Ok(outcome) = send(accepted + 1).await {
+        assert_eq!(rows(outcome).len(), 5);
+        accepted += 1;
+    }
+    assert!(accepted > 0);
+    let numbers = async |device: usize| {
+        let texts = bob.devices[device].texts(&shared).await.into_iter();
+        texts.map(|(_, number, _)| number).collect::<Vec<u64>>()
+    };
+    for device in 0..5 {
+        assert_eq!(numbers(device).await, (1..=accepted).collect::<Vec<_>>(), "device {}", device + 1);
+    }
+    assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+    for device in &bob.devices {
+        let ids: Vec<_> = device.waiting(&shared).await.iter().map(|item| item.id()).collect();
+        device.ack(&shared, &ids).await.unwrap();
+    }
+    assert_eq!(rows(send(accepted + 1).await.unwrap()).len(), 5);
+    for device in 0..5 {
+        assert_eq!(numbers(device).await, [accepted + 1]);
+    }
+}
+
 /// The child: says `accepted N` for each answer, until a limit on file sizes makes a write fail.
 fn write_until_an_error(path: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -116,7 +154,7 @@ fn write_until_an_error(path: &Path) {
     });
 }
 
-/// threat_74: after a write error nothing is accepted any more, even if the next write would succeed.
+/// After a write error nothing is accepted any more, even if the next write would succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_error_stops_the_store_for_good() {
     const FOLDER: &str = "SEALPOST_TEST_WRITE_ERROR";

@@ -135,28 +135,3 @@ async fn verify_names_what_cannot_be_true() {
     assert!(findings.iter().any(|finding| finding.contains("counters")), "{findings:?}");
     assert!(findings.iter().any(|finding| finding.contains("no current device list")), "{findings:?}");
 }
-
-/// threat_65: the library that turns fsync into nothing is noticed by its name, whatever else it holds.
-#[tokio::test]
-async fn a_process_whose_fsync_is_turned_off_is_refused() {
-    const FOLDER: &str = "SEALPOST_TEST_NO_FSYNC";
-    if let Some(path) = std::env::var_os(FOLDER) {
-        let refused = open(Path::new(&path)).unwrap_err();
-        assert!(matches!(refused, OpenError::NotDurable(_)), "{refused}");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let harmless =
-        maps.lines().filter_map(|line| line.split_whitespace().last()).find(|path| path.contains("/libgcc_s"));
-    let library = folder.path().join("libeatmydata.so");
-    fs::copy(harmless.unwrap(), &library).unwrap();
-    let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "folder::a_process_whose_fsync_is_turned_off_is_refused"])
-        .env(FOLDER, folder.path().join("data"))
-        .env("LD_PRELOAD", &library)
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
-}

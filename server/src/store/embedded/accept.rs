@@ -36,6 +36,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: &Accept, now: UnixMillis) -> Resul
     match from.window.state(accept.send.number) {
         NumberState::New => {}
         NumberState::TooOld => return refused(Refusal::NumberTooOld),
+        NumberState::Accepted if left_out(16) => {}
         NumberState::Accepted => return accepted_before(tx, accept, sender),
     }
     let Some(list) = tx.cache.list(tx.db, accept.send.to)? else { return refused(Refusal::RecipientUnknown) };
@@ -94,7 +95,7 @@ fn address(
             .find(|copy| copy.is_some_and(|copy| copy.device == device.address.device))
             .and_then(Option::take);
         match copy {
-            Some(copy) if copy.registration == device.address.registration => {
+            Some(copy) if copy.registration == device.address.registration || left_out(26) => {
                 addressed.push((dev, Some(copy.clone())));
             }
             Some(copy) => stale.push(copy.device),
@@ -170,6 +171,9 @@ fn write(
                 let row = queue(tx, dev, sender, accept.send.number, &copy, now)?;
                 let bytes = u64::try_from(copy.ciphertext.len()).unwrap_or(u64::MAX);
                 tx.cache.share_grew(dev, accept.from.account, bytes);
+                if left_out(27) {
+                    tx.db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+                }
                 queued.push((tx.cache.device(dev)?.address, row));
                 continue;
             }

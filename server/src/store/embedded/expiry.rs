@@ -117,6 +117,7 @@ fn expire_queue(
         }
     }
     let Some(last_due) = last_due else { return Ok(0) };
+    *tx.erased = tx.erased.saturating_add(bytes);
     for (sender, numbers) in senders {
         let sender_address = any_address(db, sender)?;
         if devices::listed_address(db, sender)?.is_some() {

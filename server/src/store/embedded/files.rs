@@ -19,8 +19,6 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 pub const RESTORING: &str = "restoring";
 /// Held for the life of the process.
 pub const LOCK: &str = "sealpost.lock";
-/// How a process that has it loaded shows it.
-const EATMYDATA: &[u8] = b"libeatmydata";
 /// Bytes of an SQLite header.
 const HEADER_BYTES: usize = 100;
 
@@ -31,7 +29,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder if it is not there, and refuses one that others may read or that is on a network.
+    /// Makes the folder if it is not there, and refuses one that others may read.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Folder { path: path.to_owned(), source };
         match DirBuilder::new().mode(0o700).recursive(true).create(path) {
@@ -40,7 +38,6 @@ impl Folder {
             Err(error) => return Err(failed(error)),
         }
         refuse_loose(path, 0o700)?;
-        refuse_network(path)?;
         Ok(Self { path: path.to_owned() })
     }
 
@@ -120,6 +117,11 @@ impl Folder {
     pub(super) fn finish(&self) -> io::Result<()> {
         File::open(self.unfinished())?.sync_all()?;
         std::fs::rename(self.unfinished(), self.database())?;
+        self.sync()
+    }
+
+    /// Makes the names in the folder durable. SQLite does that too for a log that it makes, but takes no notice of an error.
+    pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 
@@ -133,29 +135,6 @@ fn refuse_loose(path: &Path, wanted: u32) -> Result<(), OpenError> {
     let metadata = std::fs::metadata(path).map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(OpenError::LooseMode { path: path.to_owned(), mode, wanted }) }
-}
-
-/// SQLite's write-ahead log shares memory between connections, which no network file system offers, and few of them
-/// keep what fsync promises.
-fn refuse_network(path: &Path) -> Result<(), OpenError> {
-    /// NFS, SMB, SMB2, CIFS, AFS, Ceph, as `statfs(2)` numbers them.
-    const NETWORK: [u64; 6] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x5346_414f, 0x00c3_6400];
-    let kind = rustix::fs::statfs(path)
-        .map_err(|error| OpenError::Folder { path: path.to_owned(), source: error.into() })?
-        .f_type;
-    if u64::try_from(kind).is_ok_and(|kind| NETWORK.contains(&kind)) {
-        return Err(OpenError::Network { path: path.to_owned() });
-    }
-    Ok(())
-}
-
-/// libeatmydata turns every fsync into nothing, for tests that want speed; a server must not run under it.
-pub(super) fn refuse_eatmydata() -> Result<(), OpenError> {
-    let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
-    if maps.windows(EATMYDATA.len()).any(|window| window == EATMYDATA) {
-        return Err(OpenError::NotDurable("libeatmydata is loaded, which turns fsync off"));
-    }
-    Ok(())
 }
 
 /// Bytes that this process may still write below `path`.

