@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use sealpost_api::encoding::B64;
 use sealpost_api::ids::MessageId;
 use sealpost_api::username::Username;
-use sealpost_client::engine::{Direction, GapKind, HistoryEntry, MessageReceipt, Notice, NoticeBody, PeerDevice};
+use sealpost_client::engine::{
+    Direction, GapKind, HistoryEntry, Limit, MessageReceipt, Notice, NoticeBody, PeerDevice,
+};
 use serde::Serialize;
 
 use crate::sanitise::visible;
@@ -265,6 +267,21 @@ pub(crate) fn notice(notice: &Notice) -> Line {
                 missed(*reason)
             ),
         ),
+        NoticeBody::Limited { about, count } => {
+            let (what, text) = match about {
+                Limit::StrangerDevices => ("stranger_devices", "device(s) of strangers were forgotten".to_owned()),
+                Limit::StrangerContacts => ("stranger_contacts", "stranger(s) were forgotten".to_owned()),
+                Limit::StrangerNotices => ("stranger_notices", "notice(s) about strangers were dropped".to_owned()),
+                Limit::Notices { label } => {
+                    ("notices", format!("more notice(s) about {} were counted", visible(label)))
+                }
+            };
+            let mut body = serde_json::json!({ "about": what, "count": count });
+            if let (Limit::Notices { label }, Some(fields)) = (about, body.as_object_mut()) {
+                fields.insert("label".to_owned(), label.clone().into());
+            }
+            plain("limited", body, format!("{count} {text}: the server brings in more than this device keeps"))
+        }
         NoticeBody::RolledBack => plain(
             "rolled_back",
             serde_json::json!({}),

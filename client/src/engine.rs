@@ -28,6 +28,7 @@ pub mod fuzzing;
 mod history;
 mod http;
 mod inbox;
+mod limits;
 mod model;
 mod notices;
 mod order;
@@ -46,8 +47,8 @@ pub use command::{Command, CommandError, CommandId, DeviceOffer, InvalidCommand,
 pub use effect::{Effect, HttpResponse, Input, Method, Request, RequestFailure, RequestId, StreamRefusal};
 pub use event::{Event, OfflineReason};
 pub use model::{
-    AccountInfo, ContactInfo, DeviceInfo, Direction, GapKind, HistoryEntry, KeyStatus, MessageFlag, MessageReceipt,
-    Notice, NoticeBody, OutboxEntry, PeerDevice, SessionRow, Status, Undecryptable,
+    AccountInfo, ContactInfo, DeviceInfo, Direction, GapKind, HistoryEntry, KeyStatus, Limit, MessageFlag,
+    MessageReceipt, Notice, NoticeBody, OutboxEntry, PeerDevice, SessionRow, Status, Undecryptable,
 };
 
 use std::collections::{BTreeMap, BTreeSet};

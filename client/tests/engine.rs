@@ -16,6 +16,8 @@ mod accounts;
 mod crashes;
 #[path = "engine/devices.rs"]
 mod devices;
+#[path = "engine/floods.rs"]
+mod floods;
 #[path = "engine/impostors.rs"]
 mod impostors;
 #[path = "engine/mallory.rs"]

@@ -78,6 +78,8 @@ enum State {
     Sent { to: String, number: u64, accepted_at: u64 },
     /// Refused for good.
     Refused { code: String },
+    /// Not kept, because the recipient's identity has changed.
+    Blocked { to: String },
 }
 
 impl Remembered {
@@ -103,6 +105,8 @@ impl Remembered {
                     })
                     .map_err(|_| CommandError::Internal),
             ),
+            State::Blocked { to } => Some(Err(sealpost_api::username::Username::parse(to)
+                .map_or(CommandError::Internal, |name| CommandError::IdentityChanged { name }))),
             State::Refused { code } => Some(Err(ProblemCode::parse(code)
                 .map_or(CommandError::Internal, |code| CommandError::Refused { code, retry_after: None }))),
         }
@@ -149,6 +153,7 @@ pub(super) fn ended(vault: &mut dyn VaultTransaction, event: &Event) -> Result<(
                 accepted_at: receipt.accepted_at.0,
             },
         ),
+        Event::Blocked { to, message_id } => (*message_id, State::Blocked { to: to.as_str().to_owned() }),
         Event::Refused { message_id, code, .. } => (*message_id, State::Refused { code: code.as_str().to_owned() }),
         _ => return Ok(()),
     };

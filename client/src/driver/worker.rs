@@ -310,6 +310,12 @@ impl Worker {
                     let _ = answer.send(Ok(Outcome::Sent(receipt.clone())));
                 }
             }
+            Event::Blocked { to, message_id } => {
+                for answer in self.waiting_for_message.remove(message_id).unwrap_or_default() {
+                    let blocked = CommandError::IdentityChanged { name: to.clone() };
+                    let _ = answer.send(Err(DriverError::Command(blocked)));
+                }
+            }
             Event::Refused { message_id, code, .. } => {
                 for answer in self.waiting_for_message.remove(message_id).unwrap_or_default() {
                     let refused = CommandError::Refused { code: *code, retry_after: None };

@@ -199,7 +199,9 @@ impl Engine {
             let Some(id) = self.sender_of(position) else { continue };
             let Some(Bin(name)) = item.name.clone() else { continue };
             if item.number.is_none() && !item.unknown {
+                let message_id = item.message_id;
                 self.discard(context, position)?;
+                self.emit(Event::Blocked { to: name.clone(), message_id });
             }
             self.complete(id, Err(CommandError::IdentityChanged { name }));
         }

@@ -45,7 +45,7 @@ pub(super) fn unknown_label(account: AccountId) -> String {
 
 impl Contact {
     pub(super) fn new(list: DeviceList) -> Self {
-        Self { name: None, claimed: None, list, verified: false, pending: None }
+        Self { name: None, claimed: None, list, verified: false, pending: None, stranger: None }
     }
 
     fn label(&self) -> String {
@@ -84,10 +84,21 @@ impl Engine {
         self.contacts.get(&account).is_none_or(|contact| contact.name.is_some() || contact.claimed.is_none())
     }
 
-    /// Pins an account that was never seen, from the list that it signed.
-    pub(super) fn pin(&mut self, context: &mut Context<'_>, list: DeviceList) -> Result<(), EngineError> {
+    /// Pins an account that was never seen, from the list that it signed: a stranger's if nobody has asked for it.
+    pub(super) fn pin(
+        &mut self,
+        context: &mut Context<'_>,
+        list: DeviceList,
+        stranger: bool,
+    ) -> Result<(), EngineError> {
         let account = list.account();
-        self.contacts.entry(account).or_insert_with(|| Contact::new(list));
+        if !self.contacts.contains_key(&account) {
+            if stranger {
+                self.make_room_for_contact(context)?;
+            }
+            let stranger = stranger.then_some(context.now.0);
+            self.contacts.insert(account, Contact { stranger, ..Contact::new(list) });
+        }
         self.save_contact(context, account)
     }
 
@@ -240,6 +251,8 @@ impl Engine {
             self.complete_all(|waiting| is_look_up(waiting, name), &Err(CommandError::BadAnswer));
             return Ok(());
         };
+        let asked = self.waiting.values().any(|waiting| is_look_up(waiting, name))
+            || self.lanes.contains_key(&Lane::Name(name.clone()));
         let account = list.account();
         match self.names.get(name).copied() {
             Some(pinned) if pinned != account && !left_out(7) => self.see_other_identity(context, pinned, &list)?,
@@ -247,6 +260,9 @@ impl Engine {
                 self.see_list(context, &list)?;
             }
             None => self.name_account(context, name, &list)?,
+        }
+        if asked && let Some(account) = self.names.get(name).copied() {
+            self.befriend(context, account)?;
         }
         self.settle_claims(context, name)?;
         let info = self.contact(name).map(Outcome::Contact).ok_or(CommandError::BadAnswer);
@@ -265,7 +281,7 @@ impl Engine {
         if self.me.as_ref().is_some_and(|me| me.address.account == account) {
             return Ok(());
         }
-        self.pin(context, list.clone())?;
+        self.pin(context, list.clone(), true)?;
         self.see_list(context, list)?;
         let Some(contact) = self.contacts.get_mut(&account) else { return Ok(()) };
         // An account has one name; one that it goes by here already is not taken from it.
@@ -374,6 +390,7 @@ impl Engine {
             return Ok(Err(InvalidCommand::IdentityPending.into()));
         }
         contact.verified = true;
+        contact.stranger = None;
         self.save_contact(context, account)?;
         Ok(Ok(Begun::Done(Outcome::Done)))
     }
@@ -393,6 +410,7 @@ impl Engine {
         };
         let next = list.account();
         contact.verified = false;
+        contact.stranger = None;
         if next == account {
             contact.list = list;
         } else {
@@ -403,6 +421,7 @@ impl Engine {
             heir.name = Some(Bin(name.clone()));
             heir.claimed = None;
             heir.verified = false;
+            heir.stranger = None;
             self.names.insert(name.clone(), next);
             self.move_lane(context, account, next)?;
         }

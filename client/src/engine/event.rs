@@ -67,6 +67,14 @@ pub enum Event {
         /// Why.
         code: ProblemCode,
     },
+    /// A message was not kept, because its recipient's identity has changed and nobody has accepted it. Comes before the
+    /// command's [`Event::Completed`].
+    Blocked {
+        /// The recipient.
+        to: Username,
+        /// The message.
+        message_id: MessageId,
+    },
     /// The session has ended, and the engine has no password to begin another: log in.
     NeedsLogin,
     /// The vault is older than what the server has seen of this device: it was rolled back. A notice says more.

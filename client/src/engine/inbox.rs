@@ -72,6 +72,7 @@ impl Engine {
         if let Some(seen) = context.vault.get(Table::Seen, &key)?.filter(|_| !left_out(17)) {
             return Ok(if seen.as_slice() == hash { Sighting::Duplicate } else { Sighting::Reused });
         }
+        self.meet(context, from)?;
         let peer = self.peer(from);
         let slot = [address.as_slice(), b"r", &(peer.seen % SEEN_MAX).to_be_bytes()].concat();
         peer.seen = peer.seen.saturating_add(1);
@@ -171,7 +172,7 @@ impl Engine {
             if self.contacts.contains_key(&from.account) {
                 self.see_list(context, &list)?;
             } else {
-                self.pin(context, list)?;
+                self.pin(context, list, true)?;
                 if let Some(contact) = self.contacts.get_mut(&from.account) {
                     contact.claimed = record.name.clone().map(Bin);
                 }
@@ -217,4 +218,17 @@ impl Engine {
         };
         self.arrange(context, held)
     }
+}
+
+/// Forgets what was delivered of a device.
+pub(super) fn forget_seen(context: &mut Context<'_>, address: &DeviceAddress, seen: u64) -> Result<(), EngineError> {
+    let address = address.to_bytes();
+    for slot in 0..seen.min(SEEN_MAX) {
+        let slot = [address.as_slice(), b"r", &slot.to_be_bytes()].concat();
+        if let Some(number) = context.vault.get(Table::Seen, &slot)? {
+            context.vault.delete(Table::Seen, &[address.as_slice(), b"n", &number].concat())?;
+            context.vault.delete(Table::Seen, &slot)?;
+        }
+    }
+    Ok(())
 }

@@ -273,6 +273,22 @@ impl Undecryptable {
     }
 }
 
+/// What is kept only up to a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Devices of strangers: the oldest were forgotten, with their sessions. What they wrote is in the history.
+    StrangerDevices,
+    /// Strangers among the contacts: the oldest were forgotten.
+    StrangerContacts,
+    /// Notices about strangers that nobody had seen: the oldest were dropped.
+    StrangerNotices,
+    /// Notices about one contact, or about this device, that nobody had seen: further ones were only counted.
+    Notices {
+        /// The contact's name or label, or the own name.
+        label: String,
+    },
+}
+
 /// Something to be shown once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -359,6 +375,13 @@ pub enum NoticeBody {
         count: u64,
         /// Why.
         reason: MissedReason,
+    },
+    /// A server made this device hear of more than it keeps. Nothing of contacts that the user chose was dropped.
+    Limited {
+        /// Of what.
+        about: Limit,
+        /// How many were dropped, or only counted.
+        count: u64,
     },
     /// This profile's vault is older than what the server has seen of this device.
     RolledBack,

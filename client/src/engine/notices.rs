@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::Bin;
 use super::event::Event;
+use super::limits::{StoredLimit, Subject};
 use super::model::{GapKind, Notice, NoticeBody, PeerDevice, Undecryptable};
-use super::state::{self, HistoryRow};
+use super::state::{self, Counted, HistoryRow};
 use super::{Context, Engine, EngineError};
 use crate::vault::{Log, Table};
 
@@ -70,6 +71,7 @@ pub(super) enum StoredNotice {
     SessionRepaired { from: StoredDevice },
     Expired { to: StoredDevice, messages: Vec<Bin<MessageId>>, count: u64, reason: StoredReason },
     Missed { from: StoredDevice, count: u64, reason: StoredReason },
+    Limited { about: StoredLimit, count: u64 },
     RolledBack,
     Restored { resent: u64, lost: Vec<u64> },
 }
@@ -88,8 +90,41 @@ impl Engine {
 
     /// [`note`](Self::note); where it lies.
     pub(super) fn note_at(&mut self, context: &mut Context<'_>, body: StoredNotice) -> Result<u64, EngineError> {
+        let mut subject = self.subject(&body);
+        if let Subject::Name(label) = &subject {
+            if !self.counts_names(label) {
+                subject = Subject::Stranger;
+            } else if self.is_one_too_many(label) {
+                return self.count_limited(context, StoredLimit::Notices { label: label.clone() });
+            } else {
+                context.save(Table::Meta, state::MARKS, &self.marks)?;
+            }
+        }
         let position = context.push(Log::Notice, &Row { at: context.now.0, body })?;
         self.emit(Event::Shown { position });
+        if matches!(subject, Subject::Stranger) {
+            self.limit_stranger_notices(context, position)?;
+        }
+        Ok(position)
+    }
+
+    /// Counts one that was dropped, in the notice that nobody has seen yet; where it lies.
+    pub(super) fn count_limited(&mut self, context: &mut Context<'_>, about: StoredLimit) -> Result<u64, EngineError> {
+        let at = context.now.0;
+        let known = self.marks.counted.iter_mut().find(|counted| counted.about == about);
+        let position = if let Some(counted) = known {
+            counted.count = counted.count.saturating_add(1);
+            let body = StoredNotice::Limited { about, count: counted.count };
+            context.rewrite(Log::Notice, counted.position, &Row { at, body })?;
+            counted.position
+        } else {
+            let body = StoredNotice::Limited { about: about.clone(), count: 1 };
+            let position = context.push(Log::Notice, &Row { at, body })?;
+            self.marks.counted.push(Counted { about, position, count: 1 });
+            self.emit(Event::Shown { position });
+            position
+        };
+        context.save(Table::Meta, state::MARKS, &self.marks)?;
         Ok(position)
     }
 
@@ -135,6 +170,9 @@ impl Engine {
             return Ok(());
         }
         self.marks.unprinted_from = position.saturating_add(1);
+        self.marks.stranger_notices.retain(|found| *found > position);
+        self.marks.counted.retain(|counted| counted.position > position);
+        self.marks.told.clear();
         context.save(Table::Meta, state::MARKS, &self.marks)?;
         loop {
             let page = context.vault.read(Log::Notice, 0, PAGE)?;
@@ -197,6 +235,7 @@ fn shown(context: &mut Context<'_>, body: StoredNotice) -> Result<Option<NoticeB
                 }
             },
         },
+        StoredNotice::Limited { about, count } => NoticeBody::Limited { about: about.into(), count },
         StoredNotice::RolledBack => NoticeBody::RolledBack,
         StoredNotice::Restored { resent, lost } => {
             NoticeBody::Restored { resent, lost: lost.into_iter().map(MessageNumber).collect() }

@@ -1,10 +1,13 @@
 //! Order: each sender device counts what it writes to this one, inside the encryption. So what the server drops, holds
 //! back, repeats or exchanges is noticed and shown.
 
+use std::collections::BTreeSet;
+
 use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
 use super::codec::Bin;
+use super::http::Purpose;
 use super::model::MessageFlag;
 use super::notices::StoredNotice;
 use super::state::{Gap, Held, HistoryRow, InStream};
@@ -13,6 +16,9 @@ use crate::vault::{Log, Table};
 
 /// How long a later message is held for an earlier one that may be on its way, in ms.
 const HOLD_MS: u64 = 30_000;
+/// How long a stranger's message waits for its sender's name while looking that up fails, in ms: longer than a restart of
+/// the server takes. Then it is shown under the account's id.
+const NAME_WAIT_MS: u64 = 60_000;
 /// Streams remembered of a device: it begins one for each registration and after a rollback.
 const STREAMS_MAX: usize = 4;
 /// Gaps remembered of a stream; the oldest is forgotten first, and a message that fills it is shown as late.
@@ -139,7 +145,7 @@ impl Engine {
         }
     }
 
-    fn take_held(
+    pub(super) fn take_held(
         &mut self,
         context: &mut Context<'_>,
         from: DeviceAddress,
@@ -177,11 +183,41 @@ impl Engine {
 
     /// Gives up waiting for what is missing, where its time is over; tells when all that waited was taken in.
     pub(super) fn advance_order(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
+        self.give_up_names(context)?;
         let all = self.drained && !self.told_drained;
         while let Some((from, stream, counter)) = self.next_overdue(context, all) {
             self.skip_to(context, from, stream, counter)?;
         }
         self.tell_drained();
+        Ok(())
+    }
+
+    /// Shows under their id the accounts whose name could not be looked up for too long.
+    fn give_up_names(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
+        let mut overdue = BTreeSet::new();
+        let mut wake = None;
+        for (from, waiting) in &self.held {
+            let claimed = self.contacts.get(&from.account).and_then(|contact| contact.claimed.clone());
+            let Some(Bin(name)) = claimed.filter(|_| !self.is_named(from.account)) else { continue };
+            for held in waiting.values().filter(|held| held.in_order) {
+                let until = UnixMillis(held.held_at).saturating_add(NAME_WAIT_MS);
+                if until > context.now {
+                    wake = Some(wake.map_or(until, |earlier: UnixMillis| earlier.min(until)));
+                } else if self.backoffs.contains_key(&Purpose::LookUp(name.clone())) {
+                    overdue.insert(from.account);
+                }
+            }
+        }
+        if let Some(at) = wake {
+            self.wake_at(at);
+        }
+        for account in overdue {
+            if let Some(contact) = self.contacts.get_mut(&account) {
+                contact.claimed = None;
+            }
+            self.save_contact(context, account)?;
+            self.release_account(context, account)?;
+        }
         Ok(())
     }
 
@@ -246,7 +282,7 @@ impl Engine {
 
     /// Writes a message into the history and notes that it is to be shown: once for each message id of a device, however
     /// often and under whatever number it comes.
-    fn show(&mut self, context: &mut Context<'_>, held: Held) -> Result<(), EngineError> {
+    pub(super) fn show(&mut self, context: &mut Context<'_>, held: Held) -> Result<(), EngineError> {
         let Some(text) = held.text else { return Ok(()) };
         let key = [held.from.to_bytes().as_slice(), held.message_id.as_bytes()].concat();
         if context.vault.get(Table::Shown, &key)?.is_some() && !left_out(17) {

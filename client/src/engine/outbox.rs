@@ -32,6 +32,11 @@ const NO_DEVICE_WAIT_MS: u64 = 30_000;
 const PRUNED_A_TIME: u32 = 4;
 
 impl Item {
+    /// Whether it goes to this device alone.
+    pub(super) fn goes_to(&self, address: &DeviceAddress) -> bool {
+        self.device.as_ref().is_some_and(|device| device.0 == *address)
+    }
+
     pub(super) fn lane(&self) -> Lane {
         match (&self.account, &self.name) {
             (Some(Bin(account)), _) => Lane::Account(*account),
@@ -69,6 +74,10 @@ impl Engine {
             self.complete(id, Err(error));
             return Ok(());
         }
+        if let Some(account) = account {
+            self.befriend(context, account)?;
+        }
+        let Some(me) = &self.me else { return Err(EngineError::Internal) };
         let message_id = MessageId::from_bytes(context.draw());
         let row = HistoryRow {
             sent: true,

@@ -1,6 +1,6 @@
 //! The engine's records in the vault. Where each lies is said beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_api::encoding::RefreshToken;
 use sealpost_api::ids::{MessageId, ServerId, SessionId, StoreId};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::codec::{Bin, bin};
+use super::limits::StoredLimit;
 
 /// `Table::Identity`: [`StoredMe`].
 pub(super) const ME: &[u8] = b"me";
@@ -176,6 +177,32 @@ pub(super) struct PrekeyUpload {
 pub(super) struct Marks {
     /// Notices below this position were printed.
     pub(super) unprinted_from: u64,
+    /// Where notices about strangers lie that were not printed, oldest first.
+    #[serde(default)]
+    pub(super) stranger_notices: VecDeque<u64>,
+    /// How many notices about a name were noted since something was printed.
+    #[serde(default)]
+    pub(super) told: Vec<Told>,
+    /// Notices that count what was dropped, while they are not printed.
+    #[serde(default)]
+    pub(super) counted: Vec<Counted>,
+}
+
+/// Notices about one name.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Told {
+    pub(super) label: String,
+    pub(super) count: u64,
+}
+
+/// A notice that counts what was dropped.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    pub(super) about: StoredLimit,
+    pub(super) position: u64,
+    pub(super) count: u64,
 }
 
 /// What a pending account request is.
@@ -255,6 +282,9 @@ pub(super) struct Contact {
     pub(super) verified: bool,
     /// A list under another identity, or of another account under the same name, that waits for being accepted.
     pub(super) pending: Option<Bin<DeviceList>>,
+    /// Since when it is known, if only it has written here and the user has never dealt with it.
+    #[serde(default)]
+    pub(super) stranger: Option<u64>,
 }
 
 /// One stream of a remote device, as received.
@@ -296,6 +326,9 @@ pub(super) struct Peer {
     pub(super) seen: u64,
     /// Whether anything of it was ever decrypted, so that it needs no name any more.
     pub(super) heard: bool,
+    /// When it was first heard of.
+    #[serde(default)]
+    pub(super) since: u64,
     pub(super) repair: Repair,
 }
 

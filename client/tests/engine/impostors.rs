@@ -343,6 +343,11 @@ fn a_sender_whose_name_does_not_lead_to_it_is_shown_as_unknown() {
 
 /// A first message to `victim` from a device of somebody else, with keys and a device list of the server's own making.
 fn forged(world: &mut World, victim: usize, from: DeviceAddress) -> Row {
+    forged_by(world, victim, from, None)
+}
+
+/// [`forged`], with the name that the sender gives itself.
+pub(crate) fn forged_by(world: &mut World, victim: usize, from: DeviceAddress, name: Option<&str>) -> Row {
     let (identity, device) = (servers_account(), servers_device());
     let list = DeviceList::sign(
         &identity,
@@ -388,7 +393,9 @@ fn forged(world: &mut World, victim: usize, from: DeviceAddress) -> Row {
     record.extend_from_slice(&1_u64.to_be_bytes());
     record.extend_from_slice(&[0; 32]);
     record.extend_from_slice(&world.now.to_be_bytes());
-    record.push(0);
+    let name = name.unwrap_or_default();
+    record.push(u8::try_from(name.len()).unwrap());
+    record.extend_from_slice(name.as_bytes());
     record.extend_from_slice(b"forged");
     let ciphertext = Bytes::from(pair.encrypt(&mut rng, &local, &record).unwrap());
     Row { from, number: 1, accepted_at: world.now, ciphertext }
