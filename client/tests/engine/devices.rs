@@ -1,7 +1,7 @@
 //! Several devices of one account, and accounts that go on under another identity.
 
 use sealpost_api::password::Password;
-use sealpost_client::engine::{Command, CommandError, DeviceOffer, MessageFlag, NoticeBody, Outcome};
+use sealpost_client::engine::{Command, CommandError, DeviceOffer, Event, MessageFlag, NoticeBody, Outcome};
 use sealpost_crypto::DeviceId;
 
 use crate::support::world::PASSWORD;
@@ -72,6 +72,11 @@ fn a_new_identity_stops_sending_until_it_is_accepted() {
     world.online(laptop);
     let changed = Some(Err(CommandError::IdentityChanged { name: name("bobby") }));
     assert_eq!(world.send(0, "bobby", "not to the new one"), changed);
+    assert_eq!(
+        world.count(0, |event| matches!(event, Event::Blocked { .. })),
+        1,
+        "it was in the outbox, and is dropped"
+    );
     assert_eq!(world.send(0, "bobby", "nor this"), changed);
     world.pass(600_000);
     assert!(world.shown(laptop).is_empty());

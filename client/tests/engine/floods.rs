@@ -140,6 +140,30 @@ fn strangers_that_write_without_end_are_shown_and_the_oldest_are_forgotten() {
     assert_eq!(world.shown(1).last().unwrap(), "after");
 }
 
+/// As many sessions are in memory as fit, so that reading the one with the second device empties it of the first's.
+#[test]
+fn a_session_that_left_the_memory_while_a_message_was_sealed_is_read_again() {
+    /// The engine's limit, less one: the first device's session is the last that fits.
+    const IN_MEMORY: u32 = 255;
+    let mut world = World::with(&["alice", "bobby"]);
+    let tablet = crate::devices::link(&mut world, 0);
+    world.sent(1, "alice", "to both");
+    world.sent(0, "bobby", "from one");
+    world.sent(tablet, "bobby", "from the other");
+    world.kill(1);
+    world.online(1);
+    let bobby = world.address(1);
+    for index in 0..IN_MEMORY {
+        let message = forged_by(&mut world, 1, invented(index), None);
+        put(&mut world, bobby, message);
+    }
+    world.sent(1, "alice", "to both again");
+    for client in [0, tablet] {
+        assert_eq!(world.shown(client), ["to both", "to both again"]);
+        assert_eq!(world.warnings(client), []);
+    }
+}
+
 #[test]
 fn a_stranger_whose_name_cannot_be_looked_up_is_shown_under_its_id_after_a_minute() {
     let mut world = World::with(&["alice", "bobby"]);
