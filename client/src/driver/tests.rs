@@ -145,7 +145,10 @@ async fn one_token_asked_for_twice_at_once_takes_one_message() {
     let (_folder, driver) = registered();
     let (open, gate) = std::sync::mpsc::channel::<()>();
     // While this question holds the driver, both asks queue up behind it, and are taken out together.
-    let held = driver.query(move |_, _| Ok(gate.recv().unwrap()));
+    let held = driver.query(move |_, _| {
+        gate.recv().unwrap();
+        Ok(())
+    });
     let to = Username::parse("bobby").unwrap();
     let both = async {
         let token = Some(SendToken([5; 16]));

@@ -35,6 +35,9 @@ pub(crate) enum Wire {
     ToClient(usize, Box<Input>),
 }
 
+/// Changes an answer's body, by its path.
+type Tamper = Box<dyn Fn(&str, &mut Vec<u8>)>;
+
 /// What becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -73,7 +76,7 @@ pub(crate) struct World {
     pub(crate) spoiled: Option<&'static str>,
     pub(crate) spoiled_answers: usize,
     /// Changes the body of an answer to this path before it goes out.
-    pub(crate) tamper: Option<Box<dyn Fn(&str, &mut Vec<u8>)>>,
+    pub(crate) tamper: Option<Tamper>,
 }
 
 impl World {
