@@ -18,7 +18,7 @@ use crate::http::{self, Http, HttpSettings};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::service::{Core, Services};
-use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
+use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError, StoreObserver};
 use crate::store::{Store as _, StoreError};
 use crate::tls::{Certificates, Source, names};
 use crate::ws::OriginPolicy;
@@ -86,10 +86,12 @@ async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let mut seed = [0; 32];
     random.fill(&mut seed);
+    let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
     let options = EmbeddedOptions {
         reserve_bytes: config.store.reserve_bytes,
         allow_unsafe_filesystem: config.store.allow_unsafe_filesystem,
         never_sync: config.store.never_sync,
+        observer: Arc::clone(&metrics) as Arc<dyn StoreObserver>,
         ..EmbeddedOptions::default()
     };
     let opened = EmbeddedStore::open(&config.data, &options, &seed);
@@ -103,7 +105,7 @@ async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     if let Err(error) = store.ready().await {
         tracing::warn!(%error, "nothing is accepted until there is room; see [store] reserve_bytes");
     }
-    let run = Run { config, args, log, connections_max };
+    let run = Run { config, args, log, connections_max, metrics };
     let outcome = serve_store(run, listen, &mut signals, clock, random, &store).await;
     store.close().await;
     outcome
@@ -115,10 +117,11 @@ struct Run {
     args: ServeArgs,
     log: LogControl,
     connections_max: usize,
+    metrics: Arc<Metrics>,
 }
 
 async fn serve_store(
-    Run { config, args, log, connections_max }: Run,
+    Run { config, args, log, connections_max, metrics }: Run,
     listen: Listen,
     signals: &mut Signals,
     clock: Arc<dyn Clock>,
@@ -126,7 +129,6 @@ async fn serve_store(
     store: &Arc<EmbeddedStore>,
 ) -> Result<()> {
     let secrets = secrets::Secrets::load(&config.data, config.pepper_file.as_deref(), random.as_ref())?;
-    let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
     let certificates = certificates(&config, &listen, clock.as_ref())?;
     let built_in_loopback = listen.is_loopback() && matches!(config.tls, TlsConfig::BuiltIn);
     let core =
@@ -137,8 +139,9 @@ async fn serve_store(
     let private = Listen::resolve(&config.private_listen)?.bind()?;
     let url = listen.url(&public, certificates.is_some())?;
     let private_url = Listen::resolve(&config.private_listen)?.url(&private, false)?;
-    let private_server = private::start(private, services.clone(), metrics)?;
+    let private_server = private::start(private, services.clone(), Arc::clone(&metrics))?;
     let public_handle = start(&config, connections_max, public, certificates.as_ref(), services.clone())?;
+    tasks::watch_store(Arc::clone(store), Arc::clone(&core.clock), Arc::clone(&metrics));
     tasks::begin(&core, certificates.clone(), listen.host().to_owned());
 
     let operator = Arc::new(Operator {

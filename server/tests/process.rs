@@ -9,6 +9,7 @@ mod process {
     mod full_disk;
     mod image;
     mod login_flood;
+    mod metrics;
     mod power;
     mod secrecy;
     mod starting;

@@ -47,6 +47,8 @@ pub(super) async fn guard(
         response = dress_error(&http, response, &request_id);
     }
     dress(response.headers_mut(), &http, &request_id);
+    let route = response.request().match_pattern();
+    http.services.core().metrics.request(route.as_deref(), response.status().as_u16(), started.elapsed());
     log(response.request(), response.status(), &request_id, started);
     Ok(response)
 }

@@ -18,8 +18,6 @@ use crate::service::{ServiceError, Services};
 use crate::store::{AccountRecord, DeviceRecord, SessionRecord};
 
 const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
-/// A device with fewer one-time prekeys than this is soon out of them; clients fill up below 20.
-pub(super) const ONE_TIME_LOW: u32 = 20;
 /// Bytes of an invite's hash in its id: enough that no two are alike, and short enough to type a part of.
 const INVITE_ID_BYTES: usize = 8;
 
@@ -179,7 +177,7 @@ impl Operator {
 
     async fn status(&self) -> Result<Status, Failure> {
         let core = self.services.core();
-        let figures = core.store.figures(ONE_TIME_LOW, core.clock.now()).await;
+        let figures = core.store.figures(core.clock.now()).await;
         let figures = figures.map_err(|error| refused(error.into()))?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

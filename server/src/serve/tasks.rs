@@ -1,9 +1,13 @@
 //! What goes on beside the calls: expiry, the certificate's renewal, and the sweep of a node that has others beside it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::domain::clock::Clock;
+use crate::metrics::Metrics;
 use crate::service::Core;
+use crate::store::AdminStore as _;
+use crate::store::embedded::EmbeddedStore;
 use crate::tls::{Certificates, names};
 
 /// Between two looks for what has expired.
@@ -12,6 +16,25 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Between two sweeps of the connected devices' queues: hints of other nodes may be lost.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Between two looks at the whole store, at least.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
+/// Looking takes at most one part in so many of one reader's time: a store with millions of rows is looked at less often.
+const FIGURES_SHARE: u32 = 20;
+
+/// Looks at the store once in a while for the metrics, so that a scrape costs nothing.
+pub(super) fn watch_store(store: Arc<EmbeddedStore>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
+    actix_web::rt::spawn(async move {
+        loop {
+            let begun = Instant::now();
+            match store.figures(clock.now()).await {
+                Ok(figures) => metrics.looked(&figures, &store.file_sizes(), clock.now().0),
+                Err(error) => tracing::warn!(%error, "the store could not be looked at for the metrics"),
+            }
+            tokio::time::sleep(FIGURES_INTERVAL.max(begun.elapsed().saturating_mul(FIGURES_SHARE))).await;
+        }
+    });
+}
 
 /// Begins them; they end with the process.
 pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, host: String) {

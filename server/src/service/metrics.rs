@@ -1,7 +1,10 @@
 //! What the services count. How it is kept and shown is the adapter's matter.
 
+use std::time::Duration;
+
 use sealpost_api::problem::ProblemCode;
 
+use super::hub::CloseReason;
 use super::limiter::LimitName;
 
 /// Counters. No method waits, fails, or is handed anything that names a person.
@@ -24,8 +27,16 @@ pub trait ServiceMetrics: Send + Sync + 'static {
     fn one_time_prekeys_exhausted(&self);
     /// So many passwords wait to be hashed.
     fn passwords_waiting(&self, waiting: usize);
+    /// A password was compared, or could not be; waiting counts.
+    fn password_answered(&self, took: Duration);
     /// An HTTP call was answered with this problem.
     fn problem(&self, code: ProblemCode);
+    /// An HTTP call was answered; `route` is the pattern of its path, if it has one.
+    fn request(&self, route: Option<&str>, status: u16, took: Duration);
+    /// A stream was greeted.
+    fn stream_opened(&self);
+    /// A stream ended, greeted or not.
+    fn stream_closed(&self, reason: CloseReason);
 }
 
 /// Counts nothing.
@@ -42,5 +53,9 @@ impl ServiceMetrics for NoMetrics {
     fn lookup_alarm(&self) {}
     fn one_time_prekeys_exhausted(&self) {}
     fn passwords_waiting(&self, _: usize) {}
+    fn password_answered(&self, _: Duration) {}
     fn problem(&self, _: ProblemCode) {}
+    fn request(&self, _: Option<&str>, _: u16, _: Duration) {}
+    fn stream_opened(&self) {}
+    fn stream_closed(&self, _: CloseReason) {}
 }

@@ -15,6 +15,7 @@ use sealpost_crypto::{
     DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId, sabotage,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::limiter::{LimitKey, LimitName};
 use super::passwords::Verdict;
@@ -281,7 +282,10 @@ impl Services {
         hash: Option<String>,
     ) -> Result<Verdict, ServiceError> {
         self.core.metrics.passwords_waiting(self.core.passwords.waiting());
-        Ok(self.core.passwords.verify(password.clone(), hash).await?)
+        let begun = Instant::now();
+        let verdict = self.core.passwords.verify(password.clone(), hash).await;
+        self.core.metrics.password_answered(begun.elapsed());
+        Ok(verdict?)
     }
 }
 

@@ -75,7 +75,7 @@ pub struct StoreFigures {
     pub queues: u64,
     /// When the oldest waiting message was accepted; `None` when nothing waits.
     pub oldest_at: Option<UnixMillis>,
-    /// Devices with fewer one-time prekeys than asked about.
+    /// Devices with fewer one-time prekeys than clients fill up at.
     pub one_time_low: u64,
     /// Devices with none.
     pub one_time_none: u64,
@@ -102,6 +102,6 @@ pub trait AdminStore {
     async fn reset_password_hash(&self, account: AccountId, new: &str) -> Result<Option<Vec<SessionId>>, StoreError>;
     /// The queues with the most bytes, at most `limit`.
     async fn largest_queues(&self, limit: usize) -> Result<Vec<QueueSummary>, StoreError>;
-    /// The whole, looked at row by row: not for every request. `one_time_low` counts below `low_mark`.
-    async fn figures(&self, low_mark: u32, now: UnixMillis) -> Result<StoreFigures, StoreError>;
+    /// The whole, looked at row by row: not for every request.
+    async fn figures(&self, now: UnixMillis) -> Result<StoreFigures, StoreError>;
 }

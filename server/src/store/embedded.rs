@@ -29,6 +29,7 @@ use self::shared::Shared;
 use self::space::Space;
 pub use self::space::{DiskSpace, FreeSpace};
 pub use self::verify::{Report, TableReport, inspect};
+pub use self::watch::{FileSizes, NoObserver, StoreObserver};
 use self::writer::{Message, Tx};
 use crate::store::{AfterRestore, Store, StoreError};
 
@@ -56,6 +57,7 @@ mod sessions;
 mod shared;
 mod space;
 mod verify;
+mod watch;
 mod writer;
 
 /// How to run the store.
@@ -76,6 +78,8 @@ pub struct EmbeddedOptions {
     /// Never waits for the disk, so that a power cut loses what was accepted. Only for showing that a test would notice;
     /// the program has no way to set it.
     pub never_sync: bool,
+    /// Who is told how long commits take.
+    pub observer: Arc<dyn StoreObserver>,
 }
 
 impl std::fmt::Debug for EmbeddedOptions {
@@ -103,6 +107,7 @@ impl Default for EmbeddedOptions {
             free_space: Arc::new(DiskSpace),
             allow_unsafe_filesystem: false,
             never_sync: false,
+            observer: Arc::new(NoObserver),
         }
     }
 }
@@ -196,6 +201,7 @@ pub struct EmbeddedStore {
     threads: Arc<Threads>,
     shared: Arc<Shared>,
     space: Space,
+    database: PathBuf,
     server_id: ServerId,
     store_id: Mutex<StoreId>,
 }
@@ -267,7 +273,7 @@ impl EmbeddedStore {
         }
         let server_id = ServerId::from_bytes(migrations::meta(&connection, "server_id")?);
         let store_id = StoreId::from_bytes(migrations::meta(&connection, "store_id")?);
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(Arc::clone(&options.observer)));
         let readers =
             Readers::spawn(&folder.database(), options.readers, options.cache_bytes / 4, Arc::clone(&shared))?;
         let checkpointer = connection::open_writer(&folder.database(), options.cache_bytes / 16, options.never_sync)?;
@@ -276,7 +282,8 @@ impl EmbeddedStore {
         let (jobs, writer) = writer::spawn(connection, space.clone(), checkpoints, Arc::clone(&shared), lock)
             .map_err(OpenError::Thread)?;
         let threads = Threads { jobs, writer: Mutex::new(Some(writer)), readers, shared: Arc::clone(&shared) };
-        Ok(Self { threads: Arc::new(threads), shared, space, server_id, store_id: Mutex::new(store_id) })
+        let store_id = Mutex::new(store_id);
+        Ok(Self { threads: Arc::new(threads), shared, space, database: folder.database(), server_id, store_id })
     }
 
     /// The schema's version in a folder, without opening it as a store.
@@ -306,6 +313,12 @@ impl EmbeddedStore {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// What the store takes on its disk. Asks the operating system: not for every request.
+    #[must_use]
+    pub fn file_sizes(&self) -> FileSizes {
+        FileSizes::of(self.database.parent().unwrap_or(&self.database), &self.database)
     }
 
     /// Checks the whole database: SQLite's `integrity_check` and our own invariants. Empty when all is well.

@@ -2,6 +2,7 @@ use sealpost_api::accounts::{AccountInfo, CurrentIdentity, CurrentIdentityReques
 use sealpost_api::devices::DeviceLists;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::SessionGrant;
+use sealpost_crypto::{DeviceList, DeviceListBody};
 
 use crate::account::{Account, PASSWORD, password, path_id};
 use crate::server::{Options, TestServer};
@@ -61,4 +62,37 @@ async fn each_part_of_a_new_identity_is_checked() {
     server.post("/v1/identity/current", "", &ask).await.refused(ProblemCode::LoginFailed);
     assert_eq!(server.get("/v1/sessions", &alice.device.access).await.status, 200, "nothing has changed");
     assert_eq!(server.post("/v1/identity", "", &good).await.status, 200);
+}
+
+#[tokio::test]
+async fn threat_44_a_reset_password_gives_a_new_device_only_a_new_identity_that_the_list_shows() {
+    let server = TestServer::start(Options::default()).await;
+    let alice = Account::register(&server, "alice").await;
+    let bob = Account::register(&server, "bob").await;
+    let reset = password("set by an operator");
+    server.services.reset_password("alice", Some(reset.clone())).await.unwrap();
+    server.get("/v1/sessions", &alice.device.access).await.refused(ProblemCode::Unauthenticated);
+    let newest = async || -> DeviceList {
+        let path = format!("/v1/accounts/{}/devices", path_id(alice.id()));
+        let lists: DeviceLists = server.get(&path, &bob.device.access).await.json();
+        DeviceList::decode(&lists.device_lists[0].0.0).unwrap()
+    };
+    assert_eq!(newest().await, alice.list, "a reset touches no key and no device");
+
+    // Whoever has the password now, on a machine of their own: no device of the list can be used, and no list without the mark.
+    let mut intruder = alice.renewed();
+    intruder.device.log_in(&server, "alice", reset.reveal()).await.refused(ProblemCode::LoginFailed);
+    let body = DeviceListBody { new_identity: false, ..intruder.list.body().clone() };
+    let marked = std::mem::replace(&mut intruder.list, DeviceList::sign(&intruder.identity, body).unwrap());
+    let mut request = intruder.new_identity_request(&server);
+    request.password = reset.clone();
+    server.post("/v1/identity", "", &request).await.refused(ProblemCode::DeviceListInvalid);
+    assert_eq!(newest().await, alice.list);
+
+    intruder.list = marked;
+    let mut request = intruder.new_identity_request(&server);
+    request.password = reset;
+    assert_eq!(server.post("/v1/identity", "", &request).await.status, 200);
+    let shown = newest().await;
+    assert!(shown.new_identity() && shown.account_identity() != alice.list.account_identity());
 }

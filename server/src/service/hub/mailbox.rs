@@ -44,6 +44,20 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason.
+    pub const ALL: &'static [Self] = &[
+        Self::Replaced,
+        Self::SessionEnded,
+        Self::Unauthenticated,
+        Self::Stopping,
+        Self::TooSlow,
+        Self::Protocol,
+        Self::TooLarge,
+        Self::TryLater,
+        Self::Internal,
+        Self::Gone,
+    ];
+
     /// The WebSocket close code.
     #[must_use]
     pub const fn code(self) -> u16 {

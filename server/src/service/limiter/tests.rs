@@ -105,3 +105,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_table_is_in_force_at_once_and_gives_nobody_a_fresh_start() {
+    let limiter = Limiter::new(LimitTable::default());
+    let now = UnixMillis(1_000_000);
+    for _ in 0..4 {
+        limiter.take(now, NAME, key(1)).unwrap();
+    }
+    let mut table = LimitTable::default();
+    table.set(NAME.rule().name, Limit { burst: 20, tokens: 1, per_seconds: 60 }).unwrap();
+    limiter.replace(table);
+    for _ in 0..2 {
+        limiter.take(now, NAME, key(1)).unwrap();
+    }
+    assert_eq!(limiter.take(now, NAME, key(1)), Err(60_000), "two of six were left, whatever a token is made of");
+    let taken = (0..30).filter(|_| limiter.take(now, NAME, key(2)).is_ok()).count();
+    assert_eq!(taken, 20);
+    limiter.replace(LimitTable::default());
+    assert_eq!(limiter.take(now, NAME, key(2)), Err(600_000));
+    assert_eq!((0..30).filter(|_| limiter.take(now, NAME, key(3)).is_ok()).count(), 6);
+}

@@ -23,6 +23,7 @@ impl Services {
             Ok(caller) => self.open_and_drive(caller, &mut reader, &mut writer).await,
             Err(reason) => reason,
         };
+        self.core().metrics.stream_closed(reason);
         tracing::debug!(reason = reason.as_str(), "a stream ended");
         writer.close(reason).await;
     }
@@ -74,6 +75,7 @@ impl Services {
             Err(_) => return CloseReason::Internal,
         };
         registration.activate(epoch);
+        core.metrics.stream_opened();
         writer.frame(&ServerFrame::Welcome(welcome).encode());
         if usize::try_from(one_time_left).is_ok_and(|left| left < ONE_TIME_PREKEYS_LOW) {
             writer.frame(&ServerFrame::PrekeysLow { left: one_time_left }.encode());

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sealpost_api::ids::SessionId;
+use sealpost_api::limits::ONE_TIME_PREKEYS_LOW;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, UnixMillis};
 
@@ -94,8 +95,8 @@ impl AdminStore for EmbeddedStore {
         self.read(move |db| largest_queues(db, limit)).await
     }
 
-    async fn figures(&self, low_mark: u32, now: UnixMillis) -> Result<StoreFigures, StoreError> {
-        self.read(move |db| figures(db, low_mark, now)).await
+    async fn figures(&self, now: UnixMillis) -> Result<StoreFigures, StoreError> {
+        self.read(move |db| figures(db, now)).await
     }
 }
 
@@ -147,7 +148,7 @@ fn largest_queues(db: &Connection, limit: usize) -> Result<Vec<QueueSummary>, Db
     Ok(queues)
 }
 
-fn figures(db: &Connection, low_mark: u32, now: UnixMillis) -> Result<StoreFigures, DbError> {
+fn figures(db: &Connection, now: UnixMillis) -> Result<StoreFigures, DbError> {
     let mut figures = db.query_row(
         "SELECT count(*), count(disabled_at), (SELECT count(*) FROM invites WHERE expires_at > ?1), \
          (SELECT count(*) FROM sessions WHERE ended = 0) FROM accounts",
@@ -169,13 +170,14 @@ fn figures(db: &Connection, low_mark: u32, now: UnixMillis) -> Result<StoreFigur
          WHERE listed = 1",
     )?;
     let mut found = select.query([])?;
+    let low = u64::try_from(ONE_TIME_PREKEYS_LOW).unwrap_or(u64::MAX);
     let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
     while let Some(row) = found.next()? {
         let (messages, left) = (rows::count(row, 1)?, rows::count(row, 3)?);
         add(&mut figures.devices, 1);
         add(&mut figures.queued_messages, messages);
         add(&mut figures.queued_bytes, rows::count(row, 2)?);
-        add(&mut figures.one_time_low, u64::from(left < u64::from(low_mark)));
+        add(&mut figures.one_time_low, u64::from(left < low));
         add(&mut figures.one_time_none, u64::from(left == 0));
         add(&mut figures.signed_expired, u64::from(rows::bits(row, 4)? <= now.0));
         if messages > 0 {

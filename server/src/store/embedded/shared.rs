@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
+use super::watch::StoreObserver;
 use crate::store::StoreError;
 
 /// Bytes of ciphertexts that may wait for the writer; beyond, [`StoreError::Busy`]. Half a second of a slow disk.
@@ -16,11 +17,18 @@ pub(super) struct Shared {
     stopped: watch::Sender<Option<Arc<str>>>,
     closing: AtomicBool,
     waiting_bytes: AtomicUsize,
+    /// Who is told how long commits take.
+    pub(super) observer: Arc<dyn StoreObserver>,
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
-        Self { stopped: watch::Sender::new(None), closing: AtomicBool::new(false), waiting_bytes: AtomicUsize::new(0) }
+    pub(super) fn new(observer: Arc<dyn StoreObserver>) -> Self {
+        Self {
+            stopped: watch::Sender::new(None),
+            closing: AtomicBool::new(false),
+            waiting_bytes: AtomicUsize::new(0),
+            observer,
+        }
     }
 
     /// Stops the store for good; the first reason stays, and is returned.

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -151,10 +152,11 @@ impl Writer {
             };
         }
         begun?;
+        let operations = batch.len();
         if left_out(3) {
             batch.drain(..).for_each(|job| job.finish(Ok(())));
         }
-        self.commit()?;
+        self.commit(operations)?;
         self.count(batch.len(), bytes);
         Ok(())
     }
@@ -164,7 +166,7 @@ impl Writer {
         self.rollback()?;
         while !batch.is_empty() {
             let mut job = batch.remove(0);
-            let written = self.begin().and_then(|()| self.perform(&mut *job)).and_then(|()| self.commit());
+            let written = self.begin().and_then(|()| self.perform(&mut *job)).and_then(|()| self.commit(1));
             match written {
                 Ok(()) => {
                     self.count(1, job.bytes());
@@ -211,9 +213,11 @@ impl Writer {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), DbError> {
+    fn commit(&mut self, operations: usize) -> Result<(), DbError> {
         self.cache.flush(&self.connection)?;
+        let begun = Instant::now();
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.shared.observer.committed(operations, begun.elapsed());
         Ok(())
     }
 
