@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::requests::{Actor, Names};
 use super::schema;
 use crate::account::{Account, Device, PASSWORD, publish_request};
-use crate::server::{Options, Reply, TestServer};
+use crate::server::{Options, TestServer};
 
 /// What a request can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -343,20 +343,6 @@ fn unknown_names() -> Names {
     }
 }
 
-/// All of an answer but what is drawn for each: date and request id; and `connection`, which says whether the body of the
-/// request was still on its way when it was answered.
-fn essence(reply: &Reply) -> (u16, BTreeSet<(String, String)>, Value) {
-    let headers = reply
-        .headers
-        .iter()
-        .filter(|(name, _)| !["date", "x-request-id", "connection"].contains(&name.as_str()))
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-        .collect();
-    let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
-    body.as_object_mut().unwrap().remove("request_id");
-    (reply.status, headers, body)
-}
-
 /// Whether the principal may name the victim's thing here: then there is nothing to deny.
 fn allowed(route: &Route, scope: Scope, principal: Principal) -> bool {
     match (route.auth, principal) {
@@ -375,7 +361,7 @@ async fn threat_57_whoever_names_anothers_things_learns_and_changes_nothing() {
     // What everybody without a good token is told, whatever was asked.
     let stranger = world.server.get("/v1/sessions", "no.token.atall").await;
     stranger.refused(ProblemCode::Unauthenticated);
-    let unauthenticated = essence(&stranger);
+    let unauthenticated = stranger.essence();
     assert!(world.stored()["sessions"].len() >= 3, "what is compared is there");
     let (mut denied, mut cells) = (0, 0);
     for route in ROUTES {
@@ -405,8 +391,8 @@ async fn threat_57_whoever_names_anothers_things_learns_and_changes_nothing() {
                     let actor = world.principal(principal).await;
                     let before = world.stored();
                     let own = world.victim.names();
-                    let reply = essence(&actor.call(&world.server, route, &own).await);
-                    let unknown = essence(&actor.call(&world.server, route, &naming(&own, id, &unknown_names())).await);
+                    let reply = actor.call(&world.server, route, &own).await.essence();
+                    let unknown = actor.call(&world.server, route, &naming(&own, id, &unknown_names())).await.essence();
                     assert_eq!(reply, unknown, "{cell}");
                     assert_eq!((reply.0, &reply.2), (unauthenticated.0, &unauthenticated.2), "{cell}");
                     assert_eq!(world.stored(), before, "{cell}");
@@ -434,7 +420,7 @@ async fn threat_57_whoever_names_anothers_things_learns_and_changes_nothing() {
                     assert!((400..500).contains(&reply.status), "{cell}: {}", reply.status);
                 } else {
                     let unknown = actor.call(&world.server, route, &naming(&own, id, &unknown_names())).await;
-                    assert_eq!(essence(&reply), essence(&unknown), "{cell}");
+                    assert_eq!(reply.essence(), unknown.essence(), "{cell}");
                     assert_eq!(world.stored(), before, "{cell}");
                 }
                 denied += 1;

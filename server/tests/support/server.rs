@@ -151,12 +151,14 @@ impl Reply {
     }
 }
 
-/// An answer without what may always differ: the time, and the request's id. Status, headers, body.
+/// An answer without what may always differ: the time, the request's id, and `connection`, which says whether the request's
+/// body was still on its way when it was answered. Status, headers, body.
 pub(crate) type Essence = (u16, Vec<(String, String)>, String);
 
 impl Reply {
     pub(crate) fn essence(&self) -> Essence {
-        let headers = self.headers.iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
+        let differing = ["date", "x-request-id", "connection"];
+        let headers = self.headers.iter().filter(|(name, _)| !differing.contains(&name.as_str()));
         let mut headers: Vec<_> =
             headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         headers.sort();
