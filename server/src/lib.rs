@@ -10,6 +10,7 @@ pub mod domain;
 pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod hardening;
 pub mod http;
 pub mod logging;
 pub mod maintenance;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use sealpost_server::config::{Cli, Command, Config, ServeArgs, load};
-use sealpost_server::{admin, logging, maintenance, migrate, serve};
+use sealpost_server::{admin, hardening, logging, maintenance, migrate, serve};
 
 fn main() -> ExitCode {
+    hardening::begin();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod process {
     mod admin;
+    mod canaries;
     mod crawl;
     mod durability;
     mod failing_sync;
@@ -11,6 +12,8 @@ mod process {
     mod login_flood;
     mod metrics;
     mod power;
+    #[path = "../support/scan.rs"]
+    mod scan;
     mod secrecy;
     mod starting;
     mod stopping;

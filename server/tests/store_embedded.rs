@@ -13,5 +13,11 @@ mod folder;
 #[path = "store_embedded/killed.rs"]
 mod killed;
 #[cfg(test)]
+#[path = "store_embedded/retention.rs"]
+mod retention;
+#[cfg(test)]
+#[path = "support/scan.rs"]
+mod scan;
+#[cfg(test)]
 #[path = "store_conformance/world.rs"]
 mod world;

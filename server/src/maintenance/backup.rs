@@ -29,7 +29,6 @@ struct Printed<'a> {
 /// # Errors
 /// Why there is none; the text is for the operator.
 pub fn run(args: &BackupArgs) -> Result<()> {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let data = match &args.data {
         Some(data) => data.clone(),
         None => default_data()?,

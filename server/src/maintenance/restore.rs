@@ -44,7 +44,6 @@ struct Printed {
 /// # Errors
 /// Why not; the text is for the operator. Before the former files were moved nothing was changed.
 pub fn run(args: &RestoreArgs) -> Result<()> {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let data = match &args.data {
         Some(data) => data.clone(),
         None => default_data()?,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::files;
 use super::manifest::Manifest;
 use crate::config::{VerifyArgs, default_data};
-use crate::store::embedded::{DATABASE, Report, inspect};
+use crate::store::embedded::{DATABASE, OpenError, Report, inspect};
 
 #[derive(Serialize)]
 struct Printed {
@@ -31,7 +31,6 @@ struct PrintedTable {
 /// # Errors
 /// When anything is wrong, or nothing could be read.
 pub fn run(args: &VerifyArgs) -> Result<()> {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let (folder, findings) = match (&args.from, &args.data) {
         (Some(backup), _) => (backup.clone(), Manifest::read(backup)?.differences(backup)),
         (None, Some(data)) => (data.clone(), missing(data)),
@@ -57,7 +56,12 @@ fn missing(data: &Path) -> Vec<String> {
 }
 
 fn look(folder: &Path, mut findings: Vec<String>) -> Result<Printed> {
-    let Report { schema, findings: found, tables } = inspect(&folder.join(DATABASE))?;
+    let Report { schema, findings: found, tables } = match inspect(&folder.join(DATABASE)) {
+        Err(OpenError::Damaged { what, .. }) => {
+            Report { schema: None, findings: vec![format!("{DATABASE}: {what}")], tables: Vec::new() }
+        }
+        report => report?,
+    };
     findings.extend(found);
     let tables = tables
         .into_iter()

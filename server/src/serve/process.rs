@@ -8,13 +8,8 @@ const OTHER_DESCRIPTORS: u64 = 256;
 /// Below this many connections a worker there is no point in starting.
 const CONNECTIONS_MIN: u64 = 16;
 
-/// Makes new files private, forbids core dumps (they would hold keys), and raises the limit of descriptors as far as it goes.
-/// Returns how many connections a worker may have: `connections_max`, or what the descriptors allow.
+/// Raises the limit of descriptors as far as it goes. Returns how many connections a worker may have: `connections_max`, or what the descriptors allow.
 pub(super) fn prepare(workers: usize, connections_max: usize) -> Result<usize> {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    if setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_err() {
-        tracing::warn!("core dumps could not be forbidden");
-    }
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum
         && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_err()

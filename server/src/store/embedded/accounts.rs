@@ -105,7 +105,11 @@ impl AccountStore for EmbeddedStore {
         username_hash: [u8; 32],
         now: UnixMillis,
     ) -> Result<Option<Erased>, StoreError> {
-        self.write(Class::Sweeping, move |tx| delete(tx.db, account, &username_hash, now)).await
+        self.write(Class::Sweeping, move |tx| {
+            *tx.forget = true;
+            delete(tx.db, account, &username_hash, now)
+        })
+        .await
     }
 
     async fn add_invite(
@@ -332,6 +336,12 @@ fn delete(
     }
     let devices = devices::current(db, account)?;
     let removed = devices::remove(db, &devices, ExpiryReason::AccountDeleted, now)?;
+    // What others still have to read from it needs an address and nothing else.
+    execute(
+        "DELETE FROM devices WHERE account_id = ?1 AND listed = 0 \
+         AND dev NOT IN (SELECT sender_dev FROM queue INDEXED BY queue_numbers)",
+    )?;
+    execute("UPDATE devices SET identity = zeroblob(32), last_seen_at = 0 WHERE account_id = ?1 AND listed = 0")?;
     db.prepare_cached("INSERT OR IGNORE INTO retired_names (username_hash) VALUES (?1)")?.execute([username_hash])?;
     Ok(Some(Erased {
         devices: u64::try_from(devices.len()).unwrap_or(u64::MAX),

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::connection::BUSY_TIMEOUT;
 use super::error::DbError;
 use super::shared::Shared;
 use crate::store::StoreError;
@@ -22,6 +24,8 @@ const AFTER_PAGES: usize = 4_000;
 const PAGES_A_JOB: usize = 3;
 /// Bytes of a page.
 const PAGE_BYTES: usize = 4_096;
+/// How long the writer waits for readers to let the log go: longer than any of ours reads, far shorter than people wait.
+const TRUNCATE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The writer's end.
 pub(super) struct Checkpoints {
@@ -94,4 +98,18 @@ fn work(connection: Connection, shared: &Shared, begun: &Receiver<()>, done: &At
 fn checkpoint(connection: &Connection) -> Result<(), DbError> {
     connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))?;
     Ok(())
+}
+
+/// Writes all of the log back and cuts it to nothing, so that nothing deleted is left in it; `false` when a reader or the
+/// other thread was in the way. It holds up the writer, so it waits for nobody.
+pub(super) fn truncate(connection: &Connection) -> Result<bool, DbError> {
+    connection.busy_timeout(TRUNCATE_PATIENCE)?;
+    let outcome =
+        connection.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?.query_row([], |row| row.get::<_, bool>(0));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    match outcome.map_err(DbError::from) {
+        Ok(busy) => Ok(!busy),
+        Err(error) if error.is_fatal() => Err(error),
+        Err(_) => Ok(false),
+    }
 }

@@ -12,7 +12,7 @@ use super::{OpenError, durable};
 /// Prepared statements that a connection keeps: all that the store has.
 const STATEMENTS_MAX: usize = 128;
 /// The writer is alone; only a checkpoint that resets the log can make it wait.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens for writing, with every write durable when its transaction's `COMMIT` returns, unless `never_sync`.
 ///
@@ -27,7 +27,8 @@ pub(super) fn open_writer(path: &Path, cache_bytes: u64, never_sync: bool) -> Re
     let never_sync = never_sync || left_out(15);
     connection.pragma_update(None, "synchronous", if never_sync { "OFF" } else { "FULL" })?;
     // Zeroes what is deleted: a delivered ciphertext or a taken prekey must not be found in the file, or in a copy of it.
-    connection.pragma_update(None, "secure_delete", "ON")?;
+    let overwrite = !left_out(62);
+    connection.pragma_update(None, "secure_delete", overwrite)?;
     // SQLite ignores a failed fsync of an automatic checkpoint; ours are made by hand, and their errors end the store.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // The log's file shrinks again after a burst.

@@ -88,7 +88,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
     if synchronous < 2 && !left_out(65) {
         return Err(OpenError::NotDurable("SQLite would not wait for the disk (`synchronous` is below FULL)"));
     }
-    for (pragma, wanted) in [("secure_delete", 1), ("wal_autocheckpoint", 0)] {
+    for (pragma, wanted) in [("secure_delete", i64::from(!left_out(62))), ("wal_autocheckpoint", 0)] {
         if connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))? != wanted {
             return Err(OpenError::NotDurable("SQLite refuses a setting that durability depends on"));
         }

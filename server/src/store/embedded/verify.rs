@@ -104,7 +104,11 @@ pub fn inspect(database: &Path) -> Result<Report, OpenError> {
     std::fs::metadata(database).map_err(|source| OpenError::Folder { path: database.to_owned(), source })?;
     let db = connection::open_reader(database, CACHE_BYTES)
         .map_err(|error| OpenError::from(error).or_damaged_at(database))?;
-    let schema = migrations::version(&db).ok();
+    let schema = match migrations::version(&db).map_err(|error| OpenError::from(error).or_damaged_at(database)) {
+        Ok(schema) => Some(schema),
+        Err(error @ OpenError::Damaged { .. }) => return Err(error),
+        Err(_) => None,
+    };
     let mut findings = findings(&db);
     if let Some(found) = schema.filter(|found| *found > migrations::newest()) {
         return Err(OpenError::Newer { found, known: migrations::newest() });

@@ -9,16 +9,16 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use sealpost_crypto::sabotage::left_out;
 
 use super::cache::Cache;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{self, Checkpoints};
 use super::error::DbError;
 use super::job::{Class, Job};
 use super::shared::Shared;
@@ -32,6 +32,9 @@ const BATCH_MAX_JOBS: usize = 512;
 /// Bytes in one transaction, so that its pages stay in the cache.
 const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
 
+/// Between two tries to empty the log of what was erased, when a reader is in the way and nothing is written.
+const FORGET_AGAIN: Duration = Duration::from_millis(500);
+
 /// What an operation works on.
 pub(super) struct Tx<'a> {
     /// The writing connection, inside a transaction.
@@ -42,6 +45,8 @@ pub(super) struct Tx<'a> {
     pub(super) space: &'a mut Space,
     /// Bytes of ciphertexts that were deleted: their pages are written once more, zeroed.
     pub(super) erased: &'a mut u64,
+    /// Set by an operation after which the log must not hold what it deleted.
+    pub(super) forget: &'a mut bool,
 }
 
 /// What the writer is told.
@@ -60,6 +65,8 @@ struct Writer {
     checkpoints: Checkpoints,
     shared: Arc<Shared>,
     erased: u64,
+    /// The log still holds what an operation deleted for good.
+    forget: bool,
     closing: bool,
 }
 
@@ -72,8 +79,16 @@ pub(super) fn spawn(
     lock: File,
 ) -> std::io::Result<(SyncSender<Message>, JoinHandle<()>)> {
     let (jobs, inbox) = sync_channel(JOBS_MAX);
-    let mut writer =
-        Writer { connection, cache: Cache::default(), space, checkpoints, shared, erased: 0, closing: false };
+    let mut writer = Writer {
+        connection,
+        cache: Cache::default(),
+        space,
+        checkpoints,
+        shared,
+        erased: 0,
+        forget: false,
+        closing: false,
+    };
     let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let stop_on_panic = StopOnPanic(Arc::clone(&writer.shared));
         writer.run(&inbox);
@@ -100,7 +115,14 @@ impl Writer {
     fn run(&mut self, inbox: &Receiver<Message>) {
         let mut batch = Vec::with_capacity(BATCH_MAX_JOBS);
         while !self.closing {
-            let Ok(Message::Job(first)) = inbox.recv() else { return };
+            let first = match self.receive(inbox) {
+                Ok(Some(first)) => first,
+                Ok(None) => return,
+                Err(error) => {
+                    self.stop(error, &mut batch, inbox);
+                    return;
+                }
+            };
             if self.shared.stopped().is_some() {
                 first.finish(Err(self.shared.gone()));
                 continue;
@@ -108,10 +130,12 @@ impl Writer {
             let written = self.write(first, inbox, &mut batch);
             let outcome = match written {
                 Ok(()) => {
+                    // Before the answer, so that it means what it says; what was asked is done in any case.
+                    let forgotten = self.forget_deleted();
                     for job in batch.drain(..) {
                         job.finish(Ok(()));
                     }
-                    self.checkpoints.after_commit(&self.connection)
+                    forgotten.and_then(|()| self.checkpoints.after_commit(&self.connection))
                 }
                 Err(error) if error.is_fatal() => Err(error),
                 Err(_) => self.write_each(&mut batch),
@@ -121,6 +145,30 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// The next job; `None` when there will be none. While the log holds what was erased, it is tried again meanwhile.
+    fn receive(&mut self, inbox: &Receiver<Message>) -> Result<Option<Box<dyn Job>>, DbError> {
+        loop {
+            let next = if self.forget {
+                inbox.recv_timeout(FORGET_AGAIN)
+            } else {
+                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match next {
+                Ok(Message::Job(job)) => return Ok(Some(job)),
+                Err(RecvTimeoutError::Timeout) => self.forget_deleted()?,
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+
+    /// Empties the log if it holds what was erased. A reader may be in the way; then it is tried again soon.
+    fn forget_deleted(&mut self) -> Result<(), DbError> {
+        if self.forget {
+            self.forget = !checkpoint::truncate(&self.connection)?;
+        }
+        Ok(())
     }
 
     /// One transaction with the first job and whatever waits already.
@@ -194,8 +242,8 @@ impl Writer {
                 self.cache.clear();
             }
         }
-        let erased = &mut self.erased;
-        job.run(&mut Tx { db: &self.connection, cache: &mut self.cache, space: &mut self.space, erased })?;
+        let (erased, forget) = (&mut self.erased, &mut self.forget);
+        job.run(&mut Tx { db: &self.connection, cache: &mut self.cache, space: &mut self.space, erased, forget })?;
         if job.class() == Class::Sweeping {
             self.cache.clear();
         }
