@@ -11,9 +11,10 @@ use crate::command::{root, run, run_cargo};
 const CARGO_TOOLS: [(&str, &str); 3] = [("nextest", "cargo-nextest"), ("deny", "cargo-deny"), ("fuzz", "cargo-fuzz")];
 
 /// A program that the tests start, how to see that it is there, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str, &str); 8] = [
+const PROGRAMS: [(&str, &str, &str); 9] = [
     ("c++", "--version", "g++"),
     ("make", "--version", "make"),
+    ("fuse2fs", "--version", "fuse2fs"),
     ("git", "--version", "git"),
     ("mkfs.ext4", "-V", "e2fsprogs"),
     ("nginx", "-v", "nginx-light"),
