@@ -3,6 +3,10 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 
+/// Connections that wait to be accepted; cut to `somaxconn`. The standard library asks for 128, which overflow when several
+/// hundred clients come at once, after a restart for example, and then wait for the kernel's retries.
+const BACKLOG: i32 = 4_096;
+
 /// Why an address cannot be listened on. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -70,6 +74,8 @@ impl Listen {
         let failed = |error| ListenError::Bind(self.text.clone(), error);
         let listener = TcpListener::bind(self.addresses.as_slice()).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
+        // To listen again only lengthens the queue.
+        rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
         Ok(listener)
     }
 

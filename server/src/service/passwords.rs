@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use argon2::password_hash::PasswordVerifier as _;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, CustomizedPasswordHasher as _, Params, Version};
 use parking_lot::Mutex;
 use sealpost_api::password::Password;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::domain::clock::Random;
+
+mod hasher;
+
+use hasher::{Hasher, Memory};
 
 /// Passwords that wait. At 20 hashes a second on one core, the last of them waits 2.5 s.
 pub const QUEUE_MAX: usize = 50;
@@ -38,7 +39,7 @@ pub struct PasswordSettings {
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
-    /// Threads that hash; each takes `memory_kib` while it does.
+    /// Threads that hash; each keeps `memory_kib` from its first hash on.
     pub threads: usize,
     /// What other versions of the program have hashed with, while accounts may still have such hashes. A wrong password costs
     /// one hash with each of them and one with today's, so that the time does not tell which accounts are old.
@@ -107,39 +108,13 @@ pub struct Passwords {
     waiting: Arc<AtomicUsize>,
 }
 
-struct Hasher {
-    params: Params,
-    pepper: Option<Zeroizing<Vec<u8>>>,
-    /// What the passwords of accounts that do not exist are compared with: a hash with today's parameters.
-    dummy: String,
-    /// The same hash, and one with each of the earlier parameters.
-    costs: Vec<PasswordHash>,
-}
-
 impl Passwords {
     /// Starts the threads, and makes the dummy hash with today's parameters.
     ///
     /// # Errors
     /// [`PasswordsError::Hash`] for impossible parameters, [`PasswordsError::Stopped`] when no thread could be started.
     pub fn new(settings: &PasswordSettings, random: Arc<dyn Random>) -> Result<Self, PasswordsError> {
-        let params = Params::new(settings.memory_kib, settings.passes, 1, None).map_err(failed)?;
-        let mut hasher =
-            Hasher { params: params.clone(), pepper: settings.pepper.clone(), dummy: String::new(), costs: Vec::new() };
-        let mut costs = vec![params];
-        for cost in &settings.earlier {
-            costs.push(Params::new(cost.memory_kib, cost.passes, 1, None).map_err(failed)?);
-        }
-        for params in costs {
-            let mut salt = [0; SALT_BYTES];
-            random.fill(&mut salt);
-            // No password is compared with it successfully: `Verdict::Right` is never given for a missing account.
-            let dummy = hasher.hash_with(params, b"no account has this", &salt)?;
-            hasher.costs.push(PasswordHash::new(&dummy).map_err(failed)?);
-            if hasher.dummy.is_empty() {
-                hasher.dummy = dummy;
-            }
-        }
-        let hasher = Arc::new(hasher);
+        let hasher = Arc::new(Hasher::new(settings, random.as_ref())?);
         let queue_max = if sealpost_crypto::sabotage::left_out(30) { QUEUE_MAX * 1_000 } else { settings.queue_max };
         let (queue, receiver) = sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
@@ -194,16 +169,6 @@ impl Passwords {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> PasswordsError {
-    PasswordsError::Hash(error.to_string())
-}
-
-/// The password's bytes: every one counts, also blanks, controls, and those far behind.
-fn as_given(password: &Password) -> &[u8] {
-    let text = password.reveal();
-    if sealpost_crypto::sabotage::left_out(42) { text.trim().as_bytes() } else { text.as_bytes() }
-}
-
 /// How far the pool's threads stand back (nice, from 0 to 19): a hash keeps a core busy for tens of ms, and a message that has
 /// to pass should not wait for its end.
 #[cfg(target_os = "linux")]
@@ -219,6 +184,7 @@ fn stand_back() {
 
 fn work(hasher: &Hasher, queue: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
     stand_back();
+    let mut memory = Memory::new();
     loop {
         // The lock is held while waiting: exactly one thread waits at the channel, the others at the lock.
         let Ok(work) = queue.lock().recv() else { return };
@@ -226,68 +192,14 @@ fn work(hasher: &Hasher, queue: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
         // Whoever has gone away meanwhile is not worth 30 ms; whether they still listen for the answer is their matter.
         match work {
             Work::Hash { password, salt, reply } if !reply.is_closed() => {
-                let _ = reply.send(hasher.hash(as_given(&password), &salt));
+                let _ = reply.send(hasher.hash(&password, &salt, &mut memory));
             }
             Work::Verify { password, hash, reply } if !reply.is_closed() => {
-                let _ = reply.send(hasher.verify(&password, hash.as_deref()));
+                let _ = reply.send(hasher.verify(&password, hash.as_deref(), &mut memory));
             }
             Work::Hash { .. } | Work::Verify { .. } => {}
         }
     }
-}
-
-impl Hasher {
-    fn argon2(&self) -> Result<Argon2<'_>, PasswordsError> {
-        let params = self.params.clone();
-        match &self.pepper {
-            Some(pepper) => {
-                Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params).map_err(failed)
-            }
-            None => Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params)),
-        }
-    }
-
-    fn hash(&self, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<String, PasswordsError> {
-        self.hash_with(self.params.clone(), password, salt)
-    }
-
-    fn hash_with(&self, params: Params, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<String, PasswordsError> {
-        let hash = self.argon2()?.hash_password_customized(password, salt, None, None, params).map_err(failed)?;
-        Ok(hash.to_string())
-    }
-
-    /// A right password costs its own hash; everything else, one of each cost.
-    fn verify(&self, password: &Password, hash: Option<&str>) -> Result<Verdict, PasswordsError> {
-        let password = as_given(password);
-        if hash.is_none() && sealpost_crypto::sabotage::left_out(33) {
-            return Ok(Verdict::Wrong);
-        }
-        let parsed = PasswordHash::new(hash.unwrap_or(&self.dummy)).map_err(failed)?;
-        if self.matches(password, &parsed)? && hash.is_some() {
-            return Ok(if self.is_current(&parsed) { Verdict::Right } else { Verdict::RightButOutdated });
-        }
-        for other in self.costs.iter().filter(|other| !same_cost(other, &parsed)) {
-            std::hint::black_box(self.matches(password, other)?);
-        }
-        Ok(Verdict::Wrong)
-    }
-
-    fn matches(&self, password: &[u8], hash: &PasswordHash) -> Result<bool, PasswordsError> {
-        match self.argon2()?.verify_password(password, hash) {
-            Ok(()) => Ok(true),
-            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    fn is_current(&self, hash: &PasswordHash) -> bool {
-        self.costs.first().is_some_and(|today| same_cost(hash, today))
-    }
-}
-
-/// Whether two hashes cost the same to compare a password with.
-fn same_cost(one: &PasswordHash, other: &PasswordHash) -> bool {
-    (&one.algorithm, one.version, &one.params) == (&other.algorithm, other.version, &other.params)
 }
 
 #[cfg(test)]

@@ -69,6 +69,18 @@ async fn a_hash_of_other_parameters_is_right_but_outdated() {
 }
 
 #[tokio::test]
+async fn a_hash_of_the_reference_implementation_is_understood() {
+    let reference = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let pool = pool(&settings());
+    let verdict = pool.verify(password("password"), Some(reference.to_owned())).await;
+    assert_eq!(verdict, Ok(Verdict::RightButOutdated));
+    assert_eq!(pool.verify(password("Password"), Some(reference.to_owned())).await, Ok(Verdict::Wrong));
+    // A smaller hash in the same memory afterwards.
+    let own = pool.hash(password("password")).await.unwrap();
+    assert_eq!(pool.verify(password("password"), Some(own)).await, Ok(Verdict::Right));
+}
+
+#[tokio::test]
 async fn without_the_pepper_nothing_matches() {
     let peppered = pool(&PasswordSettings { pepper: Some(Zeroizing::new(vec![7; 32])), ..settings() });
     let hash = peppered.hash(password("correct horse")).await.unwrap();
