@@ -26,6 +26,8 @@ pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 const SENDER_SHARE_MESSAGES: u64 = QUEUE_MAX_MESSAGES / 10;
 /// Sockets on one worker. Each costs up to 27 KiB idle with TLS; the descriptor limit is checked against it at start.
 const CONNECTIONS_MAX: usize = 25_000;
+/// Connections of one network: an office behind one address has room, and one machine cannot take them all.
+const CONNECTIONS_PER_ADDRESS: usize = 1_000;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +52,8 @@ pub struct Config {
     pub workers: usize,
     /// Connections on each worker.
     pub connections_max: usize,
+    /// Connections of one address, IPv6 cut to its /64; behind a proxy, streams of one. Never more than half of all.
+    pub connections_per_address: usize,
     /// Whether `Forwarded` headers are believed: only behind a proxy that sets them.
     pub trust_proxy: bool,
     /// How the connection is protected.

@@ -3,6 +3,7 @@
 //! [`routes`] is the one table of what there is; the server, the OpenAPI document and the tests are made from it.
 //! [`app`] builds the whole application for one worker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -11,6 +12,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 
 use crate::service::Services;
+use crate::service::places::Places;
 use crate::ws::OriginPolicy;
 
 mod accounts;
@@ -55,13 +57,20 @@ pub struct HttpSettings {
 pub struct Http {
     services: Services,
     settings: HttpSettings,
+    streams: Arc<Places>,
 }
 
 impl Http {
-    /// Puts them together.
+    /// Puts them together. Streams have [`with_streams`](Self::with_streams) to be limited.
     #[must_use]
     pub fn new(services: Services, settings: HttpSettings) -> Self {
-        Self { services, settings }
+        Self { services, settings, streams: Places::new(usize::MAX) }
+    }
+
+    /// Takes the places that streams have from here.
+    #[must_use]
+    pub fn with_streams(self, streams: Arc<Places>) -> Self {
+        Self { streams, ..self }
     }
 }
 

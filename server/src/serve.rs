@@ -1,11 +1,9 @@
 //! The process: from a configuration to a running server and to its end.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{HttpServer, web};
 use anyhow::{Context as _, Result, bail};
 use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,20 +12,19 @@ use crate::admin::socket::Socket;
 use crate::audit::Audit;
 use crate::config::{Config, ServeArgs, TlsConfig};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
-use crate::http::{self, Http, HttpSettings};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::service::{Core, Services};
 use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError, StoreObserver};
 use crate::store::{Store as _, StoreError};
 use crate::tls::{Certificates, Source, names};
-use crate::ws::OriginPolicy;
 
 mod build;
 mod listen;
 mod operator;
 mod private;
 mod process;
+mod public;
 mod ready;
 mod reload;
 mod secrets;
@@ -43,12 +40,6 @@ pub use secrets::{SecretsError, write_new_token_keys};
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the drain looks.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// A head that comes more slowly than this is not waited for (slowloris).
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A TLS handshake likewise.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// An idle HTTP connection is kept this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Serves until a signal or until the store stops. `args` are read again with the configuration file when the operator asks for it.
 ///
@@ -140,7 +131,7 @@ async fn serve_store(
     let url = listen.url(&public, certificates.is_some())?;
     let private_url = Listen::resolve(&config.private_listen)?.url(&private, false)?;
     let private_server = private::start(private, services.clone(), Arc::clone(&metrics))?;
-    let public_handle = start(&config, connections_max, public, certificates.as_ref(), services.clone())?;
+    let public_handle = public::start(&config, connections_max, public, certificates.as_ref(), services.clone())?;
     tasks::watch_store(Arc::clone(store), Arc::clone(&core.clock), Arc::clone(&metrics));
     tasks::begin(&core, certificates.clone(), listen.host().to_owned());
 
@@ -198,40 +189,6 @@ fn certificates(config: &Config, listen: &Listen, clock: &dyn Clock) -> Result<O
         TlsConfig::Plain { .. } => return Ok(None),
     };
     Ok(Some(Certificates::load(source, &names::machine(listen.host()), clock.now())?))
-}
-
-fn start(
-    config: &Config,
-    connections_max: usize,
-    listener: TcpListener,
-    certificates: Option<&Arc<Certificates>>,
-    services: Services,
-) -> Result<ServerHandle> {
-    let settings = HttpSettings {
-        tls: certificates.is_some(),
-        forwarded_for: config.trust_proxy,
-        body_timeout: http::BODY_TIMEOUT,
-        origins: OriginPolicy::new(config.allowed_origins.clone()),
-    };
-    let shared = web::Data::new(Http::new(services, settings));
-    let server = HttpServer::new(move || http::app(shared.clone()))
-        .workers(config.workers)
-        .max_connections(connections_max)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(HANDSHAKE_TIMEOUT)
-        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .tcp_nodelay(true)
-        .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
-        .disable_signals();
-    let server = match certificates {
-        Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?)?,
-        None => server.listen(listener)?,
-    };
-    let server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    Ok(handle)
 }
 
 /// Takes no more connections, closes the streams so that clients go elsewhere or come back, and lets calls finish.

@@ -23,6 +23,7 @@ mod keys;
 pub mod limiter;
 pub mod metrics;
 pub mod passwords;
+pub mod places;
 pub mod prekeys;
 pub mod sessions;
 pub mod stream;

@@ -8,14 +8,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use sealpost_api::problem::ProblemCode;
 
 use crate::service::Services;
+use crate::service::places::Place;
 
 mod origin;
 mod reader;
 mod writer;
 
 pub use origin::OriginPolicy;
-use reader::SocketReader;
-use writer::SocketWriter;
+pub use reader::{Received, SocketLimits, SocketReader};
+pub use writer::SocketWriter;
 
 /// Why a request does not become a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +49,7 @@ impl UpgradeError {
 }
 
 /// Upgrades `GET /v1/stream`. With an `Authorization` header the token is checked before the upgrade, so that a failure is a
-/// plain 401; without one the first frame must be `Auth`.
+/// plain 401; without one the first frame must be `Auth`. The stream keeps its `place` until it ends.
 ///
 /// # Errors
 /// [`UpgradeError`]; nothing was begun.
@@ -57,11 +58,12 @@ pub async fn upgrade(
     payload: web::Payload,
     services: &Services,
     origins: &OriginPolicy,
+    place: Place,
 ) -> Result<HttpResponse, UpgradeError> {
     if !origins.allows(request.headers().get_all(ORIGIN)) {
         return Err(UpgradeError::Origin);
     }
-    let mut response = handshake(request.head()).map_err(|_: HandshakeError| UpgradeError::Handshake)?;
+    let (response, reader, writer) = accept(request, payload, SocketLimits::STREAM)?;
     let caller = match bearer(request.headers())? {
         Some(token) => Some(services.authenticate(token).await.map_err(|error| match error.code {
             ProblemCode::Unauthenticated => UpgradeError::Unauthenticated,
@@ -69,11 +71,28 @@ pub async fn upgrade(
         })?),
         None => None,
     };
-    let (writer, body) = SocketWriter::pair();
-    let reader = SocketReader::new(payload, writer.answers());
     let services = services.clone();
-    actix_web::rt::spawn(async move { services.run_stream(caller, reader, writer).await });
-    Ok(response.message_body(BodyStream::new(body)).map_err(|_| UpgradeError::Handshake)?.map_into_boxed_body().into())
+    actix_web::rt::spawn(async move {
+        services.run_stream(caller, reader, writer).await;
+        drop(place);
+    });
+    Ok(response)
+}
+
+/// Answers a handshake and gives both halves of the socket. No extension is ever taken, so nothing is compressed.
+///
+/// # Errors
+/// [`UpgradeError::Handshake`] when the request is none.
+pub fn accept(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limits: SocketLimits,
+) -> Result<(HttpResponse, SocketReader, SocketWriter), UpgradeError> {
+    let mut response = handshake(request.head()).map_err(|_: HandshakeError| UpgradeError::Handshake)?;
+    let (writer, body) = SocketWriter::pair();
+    let reader = SocketReader::new(payload, writer.answers(), limits);
+    let response = response.message_body(BodyStream::new(body)).map_err(|_| UpgradeError::Handshake)?;
+    Ok((response.map_into_boxed_body().into(), reader, writer))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, UpgradeError> {

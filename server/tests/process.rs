@@ -4,10 +4,13 @@
 mod process {
     mod admin;
     mod canaries;
+    mod capacity;
     mod crawl;
     mod durability;
     mod failing_sync;
+    mod floods;
     mod full_disk;
+    mod half_open;
     mod image;
     mod login_flood;
     mod metrics;

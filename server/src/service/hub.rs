@@ -92,7 +92,8 @@ impl Hub {
         if registry.stopping {
             return Err(RegisterError::Stopping);
         }
-        if registry.accounts.get(&address.account).is_some_and(|entries| entries.len() >= ACCOUNT_SOCKETS_MAX) {
+        let taken = registry.accounts.get(&address.account).map_or(0, Vec::len);
+        if !left_out(52) && taken >= ACCOUNT_SOCKETS_MAX {
             return Err(RegisterError::TooMany);
         }
         registry.next_connection = registry.next_connection.wrapping_add(1);

@@ -11,6 +11,7 @@ use actix_ws::{Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream as _;
 use sealpost_api::limits::FRAME_MAX_BYTES;
+use sealpost_crypto::sabotage::left_out;
 
 use super::writer::Answers;
 use crate::service::hub::CloseReason;
@@ -19,10 +20,36 @@ use crate::service::stream::{Incoming, Reader};
 /// Fragments of one message: what any sane sender needs, and no endless stream of empty ones.
 const FRAGMENTS_MAX: usize = 100;
 
+/// What a socket may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketLimits {
+    /// Bytes of one message, whole or in fragments.
+    pub message_bytes: usize,
+    /// Fragments of one message.
+    pub fragments: usize,
+    /// Whether text messages are taken. The stream has none.
+    pub text: bool,
+}
+
+impl SocketLimits {
+    /// The stream's own.
+    pub const STREAM: Self = Self { message_bytes: FRAME_MAX_BYTES, fragments: FRAGMENTS_MAX, text: false };
+}
+
+/// What a socket sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A whole text message, valid UTF-8.
+    Text(Bytes),
+    /// Anything else.
+    Other(Incoming),
+}
+
 /// The reading half of a socket.
-pub(super) struct SocketReader {
+pub struct SocketReader {
     payload: Payload,
     answers: Answers,
+    limits: SocketLimits,
     codec: Codec,
     buffer: BytesMut,
     partial: Option<Partial>,
@@ -34,24 +61,31 @@ pub(super) struct SocketReader {
 struct Partial {
     bytes: BytesMut,
     fragments: usize,
+    text: bool,
 }
 
 impl SocketReader {
-    pub(super) fn new(payload: Payload, answers: Answers) -> Self {
+    pub(super) fn new(payload: Payload, answers: Answers, limits: SocketLimits) -> Self {
         Self {
             payload,
             answers,
-            codec: Codec::new().max_size(FRAME_MAX_BYTES),
+            limits,
+            codec: Codec::new().max_size(limits.message_bytes),
             buffer: BytesMut::new(),
             partial: None,
             ended: false,
         }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
+    /// The next message, text too. Dropping the future loses nothing.
+    pub async fn receive(&mut self) -> Received {
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         loop {
-            if let Some(incoming) = self.decode() {
-                return Poll::Ready(incoming);
+            if let Some(received) = self.decode() {
+                return Poll::Ready(received);
             }
             match Pin::new(&mut self.payload).poll_next(context) {
                 Poll::Ready(Some(Ok(chunk))) if self.buffer.is_empty() => {
@@ -61,7 +95,7 @@ impl SocketReader {
                 Poll::Ready(Some(Ok(chunk))) => self.buffer.extend_from_slice(&chunk),
                 Poll::Ready(Some(Err(_)) | None) => {
                     self.ended = true;
-                    return Poll::Ready(Incoming::Gone);
+                    return Poll::Ready(Received::Other(Incoming::Gone));
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -69,40 +103,54 @@ impl SocketReader {
     }
 
     /// The next message in the buffer.
-    fn decode(&mut self) -> Option<Incoming> {
+    fn decode(&mut self) -> Option<Received> {
         if self.ended {
-            return Some(Incoming::Gone);
+            return Some(Received::Other(Incoming::Gone));
         }
         loop {
+            // The codec looks at the length when the whole frame is there; until then all of it would be kept.
+            if !left_out(48) && declared(&self.buffer).is_some_and(|length| self.is_too_large(length)) {
+                return Some(self.end(CloseReason::TooLarge));
+            }
             let frame = match self.codec.decode(&mut self.buffer) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return None,
                 Err(error) => return Some(self.end(violation(&error))),
             };
-            match frame {
-                Frame::Binary(bytes) => return Some(Incoming::Frame(bytes)),
-                Frame::Continuation(item) => {
-                    if let Some(incoming) = self.fragment(item) {
-                        return Some(incoming);
-                    }
-                }
+            let other = match frame {
+                Frame::Binary(bytes) => Incoming::Frame(bytes),
+                Frame::Text(bytes) => return Some(self.text(bytes)),
+                Frame::Continuation(item) => match self.fragment(item) {
+                    Some(received) => return Some(received),
+                    None => continue,
+                },
                 Frame::Ping(payload) => {
                     self.answers.pong(payload);
-                    return Some(Incoming::Alive);
+                    Incoming::Alive
                 }
-                Frame::Pong(_) => return Some(Incoming::Alive),
-                Frame::Text(_) => return Some(self.end(CloseReason::Protocol)),
+                Frame::Pong(_) => Incoming::Alive,
                 Frame::Close(_) => {
                     self.ended = true;
-                    return Some(Incoming::Gone);
+                    Incoming::Gone
                 }
-            }
+            };
+            return Some(Received::Other(other));
         }
     }
 
-    fn fragment(&mut self, item: Item) -> Option<Incoming> {
+    fn is_too_large(&self, length: u64) -> bool {
+        usize::try_from(length).map_or(true, |length| length > self.limits.message_bytes)
+    }
+
+    fn fragment(&mut self, item: Item) -> Option<Received> {
         let (bytes, last) = match item {
-            Item::FirstText(_) => return Some(self.end(CloseReason::Protocol)),
+            Item::FirstText(bytes) => {
+                if !self.limits.text {
+                    return Some(self.end(CloseReason::Protocol));
+                }
+                self.partial = Some(Partial { text: true, ..Partial::default() });
+                (bytes, false)
+            }
             Item::FirstBinary(bytes) => {
                 self.partial = Some(Partial::default());
                 (bytes, false)
@@ -110,40 +158,72 @@ impl SocketReader {
             Item::Continue(bytes) => (bytes, false),
             Item::Last(bytes) => (bytes, true),
         };
-        let Some(partial) = &mut self.partial else { return Some(self.end(CloseReason::Protocol)) };
+        let Some(partial) = &mut self.partial else { return Some(self.end(CloseReason::WebSocket)) };
         partial.fragments = partial.fragments.saturating_add(1);
-        if partial.bytes.len().saturating_add(bytes.len()) > FRAME_MAX_BYTES || partial.fragments > FRAGMENTS_MAX {
+        let size = partial.bytes.len().saturating_add(bytes.len());
+        if !left_out(48) && (size > self.limits.message_bytes || partial.fragments > self.limits.fragments) {
             return Some(self.end(CloseReason::TooLarge));
         }
         partial.bytes.extend_from_slice(&bytes);
         if !last {
             return None;
         }
-        let whole: Bytes = std::mem::take(&mut partial.bytes).freeze();
-        self.partial = None;
-        Some(Incoming::Frame(whole))
+        let Partial { bytes, text, .. } = self.partial.take()?;
+        let whole = bytes.freeze();
+        Some(if text { self.text(whole) } else { Received::Other(Incoming::Frame(whole)) })
     }
 
-    fn end(&mut self, reason: CloseReason) -> Incoming {
+    /// Text must be UTF-8 (RFC 6455 §8.1), and there is none on the stream.
+    fn text(&mut self, bytes: Bytes) -> Received {
+        if !self.limits.text {
+            return self.end(CloseReason::Protocol);
+        }
+        if !left_out(49) && str::from_utf8(&bytes).is_err() {
+            return self.end(CloseReason::WebSocket);
+        }
+        Received::Text(bytes)
+    }
+
+    fn end(&mut self, reason: CloseReason) -> Received {
         self.ended = true;
         self.buffer.clear();
-        Incoming::Violation(reason)
+        self.partial = None;
+        Received::Other(Incoming::Violation(reason))
+    }
+}
+
+impl Received {
+    fn of_the_stream(self) -> Incoming {
+        match self {
+            Self::Text(_) => Incoming::Violation(CloseReason::Protocol),
+            Self::Other(incoming) => incoming,
+        }
     }
 }
 
 impl Reader for SocketReader {
     async fn next(&mut self) -> Incoming {
-        poll_fn(|context| self.poll_next(context)).await
+        self.receive().await.of_the_stream()
     }
 
     fn ready(&mut self) -> Option<Incoming> {
-        self.decode()
+        self.decode().map(Received::of_the_stream)
+    }
+}
+
+/// The length that the head of the next frame declares, once enough of it is there (RFC 6455 §5.2).
+fn declared(head: &[u8]) -> Option<u64> {
+    let [_, second, rest @ ..] = head else { return None };
+    match second & 0x7f {
+        126 => rest.first_chunk().map(|length| u64::from(u16::from_be_bytes(*length))),
+        127 => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
+        short => Some(u64::from(short)),
     }
 }
 
 const fn violation(error: &ProtocolError) -> CloseReason {
     match error {
         ProtocolError::Overflow => CloseReason::TooLarge,
-        _ => CloseReason::Protocol,
+        _ => CloseReason::WebSocket,
     }
 }

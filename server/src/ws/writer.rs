@@ -30,7 +30,7 @@ struct Gathered {
 }
 
 /// The writing half of a socket.
-pub(super) struct SocketWriter {
+pub struct SocketWriter {
     gathered: Rc<RefCell<Gathered>>,
     chunks: mpsc::Sender<Bytes>,
 }
@@ -49,6 +49,13 @@ impl SocketWriter {
     pub(super) fn pair() -> (Self, SocketBody) {
         let (sender, receiver) = mpsc::channel(CHUNKS);
         (Self { gathered: Rc::default(), chunks: sender }, SocketBody { chunks: receiver })
+    }
+
+    /// Adds a text message; what is not UTF-8 is left out.
+    pub fn text(&mut self, text: Bytes) {
+        if let Ok(text) = text.try_into() {
+            self.encode(Message::Text(text));
+        }
     }
 
     pub(super) fn answers(&self) -> Answers {

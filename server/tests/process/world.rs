@@ -126,6 +126,13 @@ impl World {
         self.start(&["--listen", "127.0.0.1:0"])
     }
 
+    /// On this machine, with this configuration file.
+    pub(super) fn start_configured(&mut self, config: &str) -> Running {
+        let file = self.file("config.toml");
+        fs::write(&file, config).unwrap();
+        self.start(&["--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()])
+    }
+
     /// Runs `serve` where it must refuse, and gives what it said.
     pub(super) fn refused(&self, flags: &[&str]) -> String {
         self.refused_command(self.serve(flags))
@@ -179,6 +186,13 @@ impl Running {
 
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// One of the metrics without labels.
+    pub(super) async fn metric(&self, name: &str) -> u64 {
+        let metrics = plain_get(&self.text("private"), "/metrics").await.1;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -246,11 +260,16 @@ pub(super) type Answer = (u16, String);
 pub(super) async fn plain_get(url: &str, path: &str) -> Answer {
     let authority = url.strip_prefix("http://").unwrap();
     let stream = TcpStream::connect(authority).await.unwrap();
-    exchange(stream, format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n")).await
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    exchange(stream, request.as_bytes()).await
 }
 
-async fn exchange(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, request: String) -> Answer {
-    stream.write_all(request.as_bytes()).await.unwrap();
+/// Sends a request and reads the answer to its end. A server that has heard enough need not take all of it.
+pub(super) async fn exchange(
+    mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    request: &[u8],
+) -> Answer {
+    let _refused = stream.write_all(request).await;
     let mut answer = Vec::new();
     // A peer that closes without TLS's goodbye has still answered.
     let _cut = stream.read_to_end(&mut answer).await;
@@ -279,7 +298,20 @@ impl Client {
         }
     }
 
+    /// By another way to the same server.
+    pub(super) fn through(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(super) async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        self.tls_on(TcpStream::connect((self.host.as_str(), self.port)).await?).await
+    }
+
+    pub(super) async fn tls_on(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.ca.as_ref().unwrap()).unwrap()).unwrap();
         let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -287,7 +319,6 @@ impl Client {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let name = ServerName::try_from(self.host.clone()).unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
@@ -301,12 +332,12 @@ impl Client {
             forwarded.unwrap_or_default(),
             body.len(),
         );
-        exchange(self.stream().await, request).await
+        exchange(self.stream().await, request.as_bytes()).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.host);
-        exchange(self.stream().await, request).await
+        exchange(self.stream().await, request.as_bytes()).await
     }
 
     pub(super) async fn register(&self, name: &str, password: &str) -> Person {
@@ -381,16 +412,30 @@ impl Client {
 
     /// A stream and its `Welcome`.
     pub(super) async fn welcomed(&self, person: &Person) -> (Socket, Welcome) {
-        let scheme = if self.ca.is_some() { "wss" } else { "ws" };
-        let mut request = format!("{scheme}://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
-        let token = format!("Bearer {}", person.token).parse().unwrap();
-        request.headers_mut().insert("authorization", token);
-        let (socket, _) = tokio_tungstenite::client_async(request, self.stream().await).await.unwrap();
-        let mut socket = Socket { socket };
+        let mut socket = self.upgrade(person, self.stream().await, &[]).await;
         match socket.frame().await {
             ServerFrame::Welcome(welcome) => (socket, welcome),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A stream on this connection, with these headers in its request, that has read nothing.
+    pub(super) async fn upgrade(
+        &self,
+        person: &Person,
+        stream: Box<dyn Io>,
+        headers: &[(&'static str, &'static str)],
+    ) -> Socket {
+        let scheme = if self.ca.is_some() { "wss" } else { "ws" };
+        let mut request = format!("{scheme}://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
+        let token = format!("Bearer {}", person.token).parse().unwrap();
+        request.headers_mut().insert("authorization", token);
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let (socket, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+        assert!(response.headers().get("sec-websocket-extensions").is_none(), "no extension is ever taken");
+        Socket { socket }
     }
 }
 
@@ -447,6 +492,21 @@ impl Socket {
     pub(super) async fn close(mut self) {
         self.socket.close(None).await.unwrap();
         while let Some(Ok(_)) = self.socket.next().await {}
+    }
+
+    /// Bytes as they are. Whether the server took them.
+    pub(super) async fn raw(&mut self, bytes: &[u8]) -> bool {
+        let stream = self.socket.get_mut();
+        stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok()
+    }
+
+    /// Waits for the end of the socket: its close code.
+    pub(super) async fn closed(&mut self) -> Option<u16> {
+        loop {
+            if let Err(code) = self.next().await {
+                return code;
+            }
+        }
     }
 
     /// The next frame, or the close code.

@@ -56,25 +56,54 @@ async fn a_bad_token_is_a_plain_401_before_the_upgrade() {
     assert_eq!(world.try_socket(&twice).await.err(), Some(401));
 }
 
+/// Whatever a browser could be made to send, and what only looks like `https://chat.example`.
+const FOREIGN_ORIGINS: [&str; 31] = [
+    "null",
+    "",
+    "*",
+    "https://evil.example",
+    "https://chat.example.evil",
+    "https://chat.example.evil.example",
+    "https://evil.example/https://chat.example",
+    "https://evil.example?https://chat.example",
+    "https://evil.example#https://chat.example",
+    "https://evilchat.example",
+    "https://evil-chat.example",
+    "https://sub.chat.example",
+    "https://chat.exampl",
+    "https://chat.examplee",
+    "https://example",
+    "https://chat.example:443",
+    "https://chat.example:8443",
+    "https://chat.example:",
+    "http://chat.example",
+    "wss://chat.example",
+    "https://Chat.example",
+    "HTTPS://chat.example",
+    "https://chat.example/",
+    "https://chat.example.",
+    "https://user@chat.example",
+    "https://chat.example@evil.example",
+    "https://user:pass@chat.example",
+    "https://xn--cht-5na.example",
+    "https://ch\u{e4}t.example",
+    "https://chat.example https://chat.example",
+    "chat.example",
+];
+
 #[actix_web::test]
-async fn a_page_that_is_not_listed_opens_no_stream_even_with_a_token() {
+async fn threat_40_a_page_that_is_not_listed_opens_no_stream_even_with_a_token() {
     let world = World::start().await;
     let bob = world.person("bob").await;
     let good = format!("Bearer {}", bob.devices[0].token);
-    for origin in ["https://evil.example", "null", "https://chat.example.evil", "https://chat.example:8443"] {
+    for origin in FOREIGN_ORIGINS {
         let headers = [("authorization", good.as_str()), ("origin", origin)];
         assert_eq!(world.try_socket(&headers).await.err(), Some(403), "{origin}");
     }
-}
-
-#[actix_web::test]
-async fn compression_is_not_negotiated() {
-    let world = World::start().await;
-    let bob = world.person("bob").await;
-    let good = format!("Bearer {}", bob.devices[0].token);
-    // The library would refuse an answer that names an extension.
-    let headers = [("authorization", good.as_str()), ("sec-websocket-extensions", "permessage-deflate")];
-    let mut socket = world.try_socket(&headers).await.unwrap();
+    let listed = ("origin", "https://chat.example");
+    let twice = [("authorization", good.as_str()), listed, listed];
+    assert_eq!(world.try_socket(&twice).await.err(), Some(403));
+    let mut socket = world.try_socket(&twice[..2]).await.unwrap();
     assert!(matches!(socket.frame().await, ServerFrame::Welcome(_)));
 }
 

@@ -31,8 +31,10 @@ pub enum CloseReason {
     Stopping,
     /// The peer did not read, or answered no ping.
     TooSlow,
-    /// The peer broke the protocol.
+    /// The peer broke the protocol of the stream.
     Protocol,
+    /// The peer broke the WebSocket protocol underneath.
+    WebSocket,
     /// A message was larger than allowed.
     TooLarge,
     /// There is no room for the connection now.
@@ -52,6 +54,7 @@ impl CloseReason {
         Self::Stopping,
         Self::TooSlow,
         Self::Protocol,
+        Self::WebSocket,
         Self::TooLarge,
         Self::TryLater,
         Self::Internal,
@@ -61,6 +64,8 @@ impl CloseReason {
     /// The WebSocket close code.
     #[must_use]
     pub const fn code(self) -> u16 {
+        /// RFC 6455 *protocol error*.
+        const PROTOCOL_ERROR: u16 = 1002;
         /// RFC 6455 *message too big*.
         const TOO_BIG: u16 = 1009;
         /// RFC 6455 *internal error*.
@@ -75,6 +80,7 @@ impl CloseReason {
             Self::Stopping => close::RESTART,
             Self::TooSlow => close::TOO_SLOW,
             Self::Protocol => close::PROTOCOL,
+            Self::WebSocket => PROTOCOL_ERROR,
             Self::TooLarge => TOO_BIG,
             Self::TryLater => TRY_LATER,
             Self::Internal => INTERNAL,
@@ -92,6 +98,7 @@ impl CloseReason {
             Self::Stopping => "stopping",
             Self::TooSlow => "too_slow",
             Self::Protocol => "protocol",
+            Self::WebSocket => "websocket",
             Self::TooLarge => "too_large",
             Self::TryLater => "try_later",
             Self::Internal => "internal",

@@ -67,7 +67,7 @@ fn a_place_is_given_up_with_the_registration() {
 }
 
 #[test]
-fn an_account_has_a_bounded_number_of_sockets() {
+fn threat_52_an_account_has_a_bounded_number_of_sockets() {
     let hub = Arc::new(Hub::new());
     let all: Vec<_> = (0..ACCOUNT_SOCKETS_MAX).map(|_| hub.register(address(1), session(1)).unwrap()).collect();
     assert_eq!(hub.register(address(2), session(2)).unwrap_err(), RegisterError::TooMany);

@@ -136,7 +136,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
 
     async fn wait(&mut self) -> Event {
         let pending = self.writer.pending();
-        let open = pending < HIGH_WATER_BYTES;
+        let open = left_out(47) || pending < HIGH_WATER_BYTES;
         let reading = open && self.accepts.len() < ACCEPTS_MAX && !self.renewing;
         let next = self.timers.next();
         if self.timers.sleep.deadline() != next {
@@ -196,7 +196,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         if self.timers.retry_at.is_some() {
             return;
         }
-        if self.writer.pending() < HIGH_WATER_BYTES
+        if (left_out(47) || self.writer.pending() < HIGH_WATER_BYTES)
             && let Some(request) = self.delivery.begin_read()
         {
             let (core, address) = (Arc::clone(self.core()), self.address());
@@ -236,7 +236,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         if now >= self.timers.expires_at {
             return Err(CloseReason::Unauthenticated);
         }
-        if self.timers.stalled_at.is_some_and(|at| at <= now) {
+        if !left_out(47) && self.timers.stalled_at.is_some_and(|at| at <= now) {
             return Err(CloseReason::TooSlow);
         }
         if self.timers.retry_at.is_some_and(|at| at <= now) {
@@ -261,7 +261,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         }
         if now >= self.timers.ping_at {
             self.timers.ping_at = now + self.core().settings.stream.ping_interval;
-            if self.pings_missed >= PINGS_MISSED_MAX {
+            if !left_out(23) && self.pings_missed >= PINGS_MISSED_MAX {
                 return Err(CloseReason::TooSlow);
             }
             self.pings_missed = self.pings_missed.saturating_add(1);

@@ -1,0 +1,114 @@
+//! The public listener: actix's own server with one thing before it, the cap on connections of one network. It is looked at
+//! before TLS and before the first byte is read, so that a connection too many costs no handshake.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::{HttpService, TlsAcceptorConfig};
+use actix_service::{
+    IntoServiceFactory as _, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
+};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_web::rt::net::TcpStream;
+use actix_web::web;
+use anyhow::Result;
+
+use super::DRAIN_TIMEOUT;
+use crate::config::Config;
+use crate::domain::address::client_network;
+use crate::http::{self, Http, HttpSettings};
+use crate::service::Services;
+use crate::service::places::Places;
+use crate::tls::Certificates;
+use crate::ws::OriginPolicy;
+
+/// A head that comes more slowly than this is not waited for (slowloris).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A TLS handshake likewise.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// An idle HTTP connection is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Begins to serve. `connections_max` is for each worker.
+pub(super) fn start(
+    config: &Config,
+    connections_max: usize,
+    listener: TcpListener,
+    certificates: Option<&Arc<Certificates>>,
+    services: Services,
+) -> Result<ServerHandle> {
+    let settings = HttpSettings {
+        tls: certificates.is_some(),
+        forwarded_for: config.trust_proxy,
+        body_timeout: http::BODY_TIMEOUT,
+        origins: OriginPolicy::new(config.allowed_origins.clone()),
+    };
+    let share = share(config, connections_max);
+    let shared = web::Data::new(Http::new(services, settings).with_streams(Places::new(share)));
+    // Behind a proxy every connection is the proxy's; there the streams alone are counted, by the client that it names.
+    let places = Places::new(if config.trust_proxy { usize::MAX } else { share });
+    let tls = certificates.map(|certificates| certificates.server_config()).transpose()?;
+
+    let server = Server::build()
+        .workers(config.workers)
+        .max_concurrent_connections(connections_max)
+        .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
+        .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
+    // The service has another type for each kind of connection, so this is no closure.
+    macro_rules! http {
+        () => {{
+            let stopping = stopping.clone();
+            HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEAD_TIMEOUT)
+                .client_disconnect_timeout(HANDSHAKE_TIMEOUT)
+                .tcp_nodelay(true)
+                .finish(map_config(
+                    http::app(shared.clone()).into_factory().map_err(|error| error.error_response()),
+                    |()| AppConfig::default(),
+                ))
+        }};
+    }
+    let server = match tls {
+        Some(tls) => server.listen("sealpost", listener, move || {
+            let timeout = TlsAcceptorConfig::default().handshake_timeout(HANDSHAKE_TIMEOUT);
+            limited(Arc::clone(&places), http!().rustls_0_23_with_config(tls.clone(), timeout))
+        }),
+        None => server.listen("sealpost", listener, move || limited(Arc::clone(&places), http!().tcp())),
+    };
+    let server = server?.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    Ok(handle)
+}
+
+/// What one network may have open: what is configured, and never more than half of all there is.
+fn share(config: &Config, connections_max: usize) -> usize {
+    config.connections_per_address.min(connections_max.saturating_mul(config.workers) / 2).max(1)
+}
+
+/// Closes a connection at once whose network has all its places; any other keeps its place until it ends.
+fn limited<F>(
+    places: Arc<Places>,
+    factory: F,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = F::Error, InitError = F::InitError>
+where
+    F: ServiceFactory<TcpStream, Config = (), Response = ()>,
+{
+    apply_fn_factory(factory, move |stream: TcpStream, service| {
+        let place = stream.peer_addr().ok().and_then(|peer| places.take(client_network(peer.ip())));
+        let served = place.map(|place| (place, service.call(stream)));
+        async move {
+            match served {
+                Some((_place, served)) => served.await,
+                None => Ok(()),
+            }
+        }
+    })
+}
