@@ -9,7 +9,7 @@ use super::world::{Options, World, eventually, message};
 const PROMPTLY: Duration = Duration::from_secs(15);
 
 #[actix_web::test]
-async fn who_does_not_read_is_dropped_and_holds_up_nobody_else() {
+async fn threat_47_who_does_not_read_is_dropped_and_holds_up_nobody_else() {
     let stream = StreamSettings {
         write_timeout: Duration::from_millis(500),
         // Unanswered pings would end it too, but later; this is not about them.
