@@ -66,6 +66,9 @@ pub enum AdminCommand {
     },
     /// How the server is.
     Status,
+    /// End what must not come to life again after an older state of the database was put back by other means than `restore`,
+    /// such as a snapshot of the disk: sessions, one-time prekeys, invites. Clients log in again by themselves where they can.
+    AfterRestore,
     /// Read certificate, limits and log filter again, as SIGHUP does. A file that is not valid changes nothing.
     Reload,
 }

@@ -113,6 +113,7 @@ fn request(command: &AdminCommand) -> Result<Request, CommandError> {
         AdminCommand::Queues { top } => Request::Queues { top },
         AdminCommand::Keys { user } => Request::Keys { user },
         AdminCommand::Status => Request::Status,
+        AdminCommand::AfterRestore => Request::AfterRestore,
         AdminCommand::Reload => Request::Reload,
     })
 }
@@ -128,6 +129,9 @@ fn question(command: &AdminCommand) -> Option<String> {
         }
         AdminCommand::Sessions(Sessions::End { user, all: true, .. }) => {
             Some(format!("This ends every session of {user}."))
+        }
+        AdminCommand::AfterRestore => {
+            Some("This ends every session, and discards all one-time prekeys and invites.".to_owned())
         }
         _ => None,
     }

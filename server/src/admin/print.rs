@@ -23,6 +23,7 @@ pub(super) fn json(out: &mut impl Write, reply: &Reply) -> io::Result<()> {
         Reply::Queues(items) => lines(out, items),
         Reply::Keys(items) => lines(out, items),
         Reply::Status(item) => line(out, item),
+        Reply::Restored(item) => line(out, item),
         Reply::Reloaded(item) => line(out, item),
     }
 }
@@ -94,6 +95,11 @@ pub(super) fn text(out: &mut impl Write, reply: &Reply) -> io::Result<()> {
         ),
         Reply::Keys(items) => keys(out, items),
         Reply::Status(item) => status(out, item),
+        Reply::Restored(item) => writeln!(
+            out,
+            "{} sessions ended; {} one-time prekeys and {} invites are gone; {} devices have a new key epoch.",
+            item.sessions, item.one_time_prekeys, item.invites, item.devices
+        ),
         Reply::Reloaded(item) => reloaded(out, item),
     }
 }

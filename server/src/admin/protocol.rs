@@ -85,6 +85,8 @@ pub enum Request {
     },
     /// How the server is.
     Status,
+    /// Ends what must not come to life again, once an older state of the store was put back.
+    AfterRestore,
     /// Reads the configuration file and the certificate again.
     Reload,
 }
@@ -115,6 +117,8 @@ pub enum Reply {
     Keys(Vec<Keys>),
     /// How the server is.
     Status(Box<Status>),
+    /// What a restore ended.
+    Restored(Restored),
     /// What was read again.
     Reloaded(Reloaded),
 }
@@ -318,6 +322,19 @@ pub struct Status {
     pub one_time_low: u64,
     /// Devices without a valid signed prekey.
     pub signed_expired: u64,
+}
+
+/// What a restore ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Restored {
+    /// Devices, each of which has another key epoch now.
+    pub devices: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// One-time prekeys; clients make new ones when they connect.
+    pub one_time_prekeys: u64,
+    /// Invites.
+    pub invites: u64,
 }
 
 /// What was read again.

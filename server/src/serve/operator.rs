@@ -8,8 +8,8 @@ use sealpost_crypto::{AccountId, UnixMillis};
 
 use super::reload::Reload;
 use crate::admin::protocol::{
-    Changed, Device, Erased, Failure, Invite, Issued, Keys, Queue, Reply, Request, Revoked, Session, Status, User,
-    UserDetail,
+    Changed, Device, Erased, Failure, Invite, Issued, Keys, Queue, Reply, Request, Restored, Revoked, Session, Status,
+    User, UserDetail,
 };
 use crate::admin::socket::{Acts, failure};
 use crate::audit::Audit;
@@ -144,6 +144,16 @@ impl Operator {
                 Ok((Reply::Keys(devices.iter().map(keys).collect()), Some(account_id(record.id))))
             }
             Request::Status => Ok((Reply::Status(Box::new(self.status().await?)), None)),
+            Request::AfterRestore => {
+                let ended = services.after_restore().await.map_err(refused)?;
+                let item = Restored {
+                    devices: ended.devices,
+                    sessions: ended.sessions,
+                    one_time_prekeys: ended.one_time_prekeys,
+                    invites: ended.invites,
+                };
+                Ok((Reply::Restored(item), None))
+            }
             Request::Reload => self.reload.run().map(|reloaded| (Reply::Reloaded(reloaded), None)),
         }
     }
@@ -217,6 +227,7 @@ const fn name(request: &Request) -> Option<&'static str> {
         Request::SessionsList { .. } => Some("sessions_list"),
         Request::SessionsEnd { .. } => Some("sessions_end"),
         Request::Keys { .. } => Some("keys"),
+        Request::AfterRestore => Some("after_restore"),
         Request::Reload => Some("reload"),
         Request::InvitesList | Request::Queues { .. } | Request::Status => None,
     }

@@ -4,14 +4,16 @@
 //! because keys and device lists are signed by devices and stay as they are.
 
 use sealpost_api::accounts::ErasureReport;
-use sealpost_api::ids::SessionId;
+use sealpost_api::ids::{SessionId, StoreId};
 use sealpost_api::password::Password;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, UnixMillis};
 
 use super::accounts::{INVITE_MAX_BYTES, check_new_password, hash_invite};
 use super::{ServiceError, Services};
-use crate::store::{AccountRecord, AccountSummary, DeviceRecord, InviteRecord, QueueSummary, SessionRecord};
+use crate::store::{
+    AccountRecord, AccountSummary, AfterRestore, DeviceRecord, InviteRecord, QueueSummary, SessionRecord,
+};
 
 /// Invites that one call makes at most.
 pub const INVITES_MAX: u32 = 1_000;
@@ -207,6 +209,21 @@ impl Services {
     /// The store's failures.
     pub async fn largest_queues(&self, limit: usize) -> Result<Vec<QueueSummary>, AdminError> {
         Ok(self.core.store.largest_queues(limit).await?)
+    }
+
+    /// Ends what must not come to life again, once an older state of the store was put back: see
+    /// [`AfterRestore`](crate::store::AfterRestore). Sockets end with their sessions.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub async fn after_restore(&self) -> Result<AfterRestore, AdminError> {
+        let mut id = [0; 16];
+        self.core.random.fill(&mut id);
+        let ended = self.core.store.after_restore(StoreId::from_bytes(id)).await?;
+        // The store says how many sessions ended; whose sockets are open is the hub's knowledge.
+        let sessions: Vec<_> = self.core.hub.active().into_iter().map(|(_, session)| session).collect();
+        self.core.end_sockets(&sessions);
+        Ok(ended)
     }
 
     fn ended(&self, account: AccountId, ended: Option<Vec<SessionId>>) -> Result<(AccountId, u32), AdminError> {

@@ -112,6 +112,21 @@ async fn a_deleted_account_is_reported_item_by_item_and_leaves_no_name_in_the_au
 }
 
 #[tokio::test]
+async fn after_a_snapshot_was_put_back_every_session_and_socket_ends_and_key_epochs_rise() {
+    let scene = Scene::new(&[]);
+    let client = scene.client();
+    let alice = client.register("alice", PASSWORD).await;
+    let mut socket = client.connect(&alice).await;
+    assert_eq!(scene.refused(&["after-restore"]), (2, "not_confirmed".to_owned()));
+    let before = scene.one(&["keys", "alice"])["key_epoch"].as_u64().unwrap();
+    let ended = scene.one(&["--yes", "after-restore"]);
+    assert_eq!((ended["sessions"].as_u64(), ended["devices"].as_u64()), (Some(1), Some(1)));
+    until_it_ends(&mut socket).await;
+    assert_eq!(client.call("GET", "/v1/sessions", &alice.token, "").await.0, 401);
+    assert!(scene.one(&["keys", "alice"])["key_epoch"].as_u64().unwrap() > before);
+}
+
+#[tokio::test]
 async fn sessions_are_listed_and_ended_one_or_all() {
     let scene = Scene::new(&[]);
     let client = scene.client();
