@@ -15,6 +15,7 @@ mod process {
     mod login_flood;
     mod metrics;
     mod power;
+    mod restoring;
     #[path = "../support/scan.rs"]
     mod scan;
     mod secrecy;
