@@ -10,6 +10,7 @@ use sealpost_api::limits::{QUEUE_MAX_BYTES, QUEUE_MAX_MESSAGES};
 use sealpost_api::server::RegistrationPolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::address::TrustedProxies;
 use crate::service::limiter::{Limit, LimitError, LimitTable};
 use crate::store::embedded::EmbeddedOptions;
 
@@ -54,8 +55,8 @@ pub struct Config {
     pub connections_max: usize,
     /// Connections of one address, IPv6 cut to its /64; behind a proxy, streams of one. Never more than half of all.
     pub connections_per_address: usize,
-    /// Whether `Forwarded` headers are believed: only behind a proxy that sets them.
-    pub trust_proxy: bool,
+    /// The proxies that are believed about where a request comes from, by the address they connect from.
+    pub trust_proxy: TrustedProxies,
     /// How the connection is protected.
     pub tls: TlsConfig,
     /// How log lines look.

@@ -11,6 +11,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 
+use crate::domain::address::TrustedProxies;
 use crate::service::Services;
 use crate::service::places::Places;
 use crate::ws::OriginPolicy;
@@ -36,17 +37,18 @@ pub use openapi::document;
 pub use problem::HttpError;
 pub use routes::{Auth, ROUTES, Route};
 
-/// A body must have arrived within this time: actix's own time-out ends with the head.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A body must have arrived within this time: actix's own time-out ends with the head. With the time that a refused
+/// connection lingers it is 10 s, after which a sender that crawls is cut off.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What the adapter itself needs to know.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// Whether clients reach this server by TLS, so that they may be told to insist on it.
     pub tls: bool,
-    /// Whether a proxy in front names the client in the last entry of `X-Forwarded-For`. Without such a proxy it must be
-    /// off, or every client could choose the address that its limits count for.
-    pub forwarded_for: bool,
+    /// Proxies in front that name the client in the last entry of `X-Forwarded-For`. From anyone else the header is ignored,
+    /// or every client could choose the address that its limits count for.
+    pub trusted_proxies: TrustedProxies,
     /// Within this time a body must have arrived.
     pub body_timeout: Duration,
     /// Pages that may open the stream.

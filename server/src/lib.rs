@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod catch;
 pub mod config;
 pub mod domain;
 pub mod files;

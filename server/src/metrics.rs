@@ -43,6 +43,7 @@ pub struct Metrics {
     logins: IntCounterVec,
     limited: IntCounterVec,
     lookup_alarms: IntCounter,
+    panics: IntCounter,
     exhausted: IntCounter,
     passwords_waiting: IntGauge,
     password_seconds: Histogram,
@@ -95,6 +96,7 @@ impl Metrics {
             acknowledged: make.counter("sealpost_rows_acknowledged_total", "Rows acknowledged and deleted.")?,
             logins: make.counters("sealpost_logins_total", "Log-ins tried.", "outcome", ["ok", "failed"])?,
             limited: make.counters("sealpost_limited_total", "Refusals by a rate limit.", "limit", limits)?,
+            panics: make.counter("sealpost_panics_total", "Panics caught: each is a bug.")?,
             lookup_alarms: make.counter(
                 "sealpost_lookup_alarms_total",
                 "Hours in which so many look-ups were refused that somebody may be listing names.",
@@ -239,6 +241,10 @@ impl ServiceMetrics for Metrics {
 
     fn limited(&self, limit: LimitName) {
         self.limited.with_label_values(&[limit.rule().name]).inc();
+    }
+
+    fn panicked(&self) {
+        self.panics.inc();
     }
 
     fn lookup_alarm(&self) {

@@ -1,14 +1,19 @@
 //! The adapter between actix's HTTP upgrade and [`stream`](crate::service::stream): it checks the request, moves bytes, and
 //! knows nothing of what they say.
 
+use std::sync::Arc;
+
 use actix_http::ws::{HandshakeError, handshake};
 use actix_web::body::BodyStream;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use actix_web::{HttpRequest, HttpResponse, web};
 use sealpost_api::problem::ProblemCode;
 
+use crate::catch::catching;
 use crate::service::Services;
+use crate::service::hub::CloseReason;
 use crate::service::places::Place;
+use crate::service::stream::Writer as _;
 
 mod origin;
 mod reader;
@@ -72,8 +77,13 @@ pub async fn upgrade(
         None => None,
     };
     let services = services.clone();
+    let mut farewell = writer.twin();
     actix_web::rt::spawn(async move {
-        services.run_stream(caller, reader, writer).await;
+        let metrics = Arc::clone(&services.core().metrics);
+        if catching(metrics.as_ref(), services.run_stream(caller, reader, writer)).await.is_err() {
+            tracing::error!("a stream panicked; its client comes back");
+            farewell.close(CloseReason::Internal).await;
+        }
         drop(place);
     });
     Ok(response)

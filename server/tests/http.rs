@@ -21,6 +21,7 @@ mod http {
     mod identity;
     mod injections;
     mod limits;
+    mod panics;
     mod passwords;
     mod prekeys;
     mod requests;

@@ -14,13 +14,17 @@ mod process {
     mod image;
     mod login_flood;
     mod metrics;
+    mod nginx;
     mod power;
+    mod proxy;
     mod restoring;
     #[path = "../support/scan.rs"]
     mod scan;
     mod secrecy;
+    mod slow;
     mod starting;
     mod stopping;
+    mod tls;
     mod unsafe_disk;
     mod world;
 }

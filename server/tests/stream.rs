@@ -11,6 +11,7 @@ mod stream {
     mod delivering;
     mod expiring;
     mod flooding;
+    mod panics;
     mod protocol;
     mod slow;
     mod world;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 use crate::admin::AdminArgs;
+use crate::domain::address::TrustedProxies;
 
 /// `sealpost-server`.
 #[derive(Debug, Parser)]
@@ -105,9 +106,10 @@ pub struct ServeArgs {
     /// With plain HTTP, allow any address. Everyone between here and the proxy sees every token.
     #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP_ANYWHERE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub plain_http_anywhere: Option<bool>,
-    /// Believe the client address that a proxy in front of it names.
-    #[arg(long, env = "SEALPOST_SERVER_TRUST_PROXY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
-    pub trust_proxy: Option<bool>,
+    /// Believe the client address that a proxy in front of it names: one on this machine, or those that connect from these
+    /// addresses (--trust-proxy=10.0.0.5,10.1.0.0/16).
+    #[arg(long, env = "SEALPOST_SERVER_TRUST_PROXY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "ADDRESSES")]
+    pub trust_proxy: Option<TrustedProxies>,
     /// Who may register [default: open on a loopback address with the built-in certificate, else invite].
     #[arg(long, env = "SEALPOST_SERVER_REGISTRATION", value_name = "POLICY")]
     pub registration: Option<Registration>,

@@ -13,6 +13,7 @@ use super::{
     CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StoreConfig,
     StreamConfig, TlsConfig,
 };
+use crate::domain::address::TrustedProxies;
 use crate::service::limiter::{Limit, LimitError, LimitTable};
 
 /// The largest configuration file worth reading.
@@ -66,7 +67,7 @@ struct FileConfig {
     workers: Option<usize>,
     connections_max: Option<usize>,
     connections_per_address: Option<usize>,
-    trust_proxy: bool,
+    trust_proxy: TrustedProxies,
     tls: Option<TlsConfig>,
     log: FileLogConfig,
     stream: StreamConfig,
@@ -242,13 +243,20 @@ mod tests {
 
     #[test]
     fn a_switch_that_is_turned_off_wins_over_a_file_that_turns_it_on() {
-        let file = "trust_proxy = true\n[tls]\nmode = 'plain'\nanywhere = true\n";
+        let file = "trust_proxy = ['127.0.0.1']\n[tls]\nmode = 'plain'\nanywhere = true\n";
         let args = ServeArgs { data: Some("/b".into()), ..ServeArgs::default() };
         let config = load_with(file, args.clone()).unwrap();
-        assert_eq!((config.trust_proxy, config.tls), (true, TlsConfig::Plain { anywhere: true }));
-        let off = ServeArgs { trust_proxy: Some(false), plain_http_anywhere: Some(false), ..args.clone() };
+        assert_eq!(
+            (config.trust_proxy, config.tls),
+            ("127.0.0.1".parse().unwrap(), TlsConfig::Plain { anywhere: true })
+        );
+        let off = ServeArgs {
+            trust_proxy: Some(TrustedProxies::default()),
+            plain_http_anywhere: Some(false),
+            ..args.clone()
+        };
         let config = load_with(file, off).unwrap();
-        assert_eq!((config.trust_proxy, config.tls), (false, TlsConfig::Plain { anywhere: false }));
+        assert_eq!((config.trust_proxy, config.tls), (TrustedProxies::default(), TlsConfig::Plain { anywhere: false }));
         let off = ServeArgs { plain_http: Some(false), ..args };
         assert_eq!(load_with(file, off).unwrap().tls, TlsConfig::BuiltIn);
     }

@@ -28,7 +28,8 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), HttpError> {
         return Err(ProblemCode::UnsupportedMediaType.into());
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_MAX_BYTES) {
+    let too_large = length.is_some_and(|length| length > BODY_MAX_BYTES);
+    if too_large && !sealpost_crypto::sabotage::left_out(51) {
         return Err(ProblemCode::BodyTooLarge.into());
     }
     Ok(())
@@ -42,6 +43,7 @@ fn is_json(kind: &str) -> bool {
 
 /// Reads the whole body within the time, and parses it.
 pub(super) async fn read<T: DeserializeOwned>(payload: Payload, timeout: Duration) -> Result<T, HttpError> {
+    let timeout = if sealpost_crypto::sabotage::left_out(46) { Duration::MAX } else { timeout };
     let bytes = actix_web::rt::time::timeout(timeout, collect(payload))
         .await
         .map_err(|_| HttpError::from(ProblemCode::RequestTimeout))??;
@@ -56,7 +58,8 @@ async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> 
             PayloadError::Overflow => HttpError::from(ProblemCode::BodyTooLarge),
             error => HttpError(ServiceError::new(ProblemCode::MalformedBody).with_source(error)),
         })?;
-        if bytes.len().saturating_add(chunk.len()) > BODY_MAX_BYTES {
+        let too_large = bytes.len().saturating_add(chunk.len()) > BODY_MAX_BYTES;
+        if too_large && !sealpost_crypto::sabotage::left_out(51) {
             return Err(ProblemCode::BodyTooLarge.into());
         }
         bytes.extend_from_slice(&chunk);

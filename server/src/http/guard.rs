@@ -1,23 +1,28 @@
-//! What happens around every request: it gets an id, is counted against its network's limit, and its answer the headers
-//! and, if it is an error, the body that all errors have.
+//! What happens around every request: it gets an id, is counted against its network's limit, ends with its own panic, and its
+//! answer gets the headers and, if it is an error, the body that all errors have.
 
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpRequest, web};
+use actix_web::web::Bytes;
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use sealpost_api::problem::{ProblemClass, ProblemCode};
 
 use super::problem::{PROBLEM_JSON, code_of, render};
 use super::{Http, HttpError};
-use crate::domain::address::client_network;
+use crate::catch::{Panicked, catching};
+use crate::domain::address::{TrustedProxies, client_network};
 use crate::service::ServiceError;
 
 /// Two years, as browsers' preload lists ask for.
@@ -37,11 +42,18 @@ pub(super) async fn guard(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let request_id = draw_id(&http);
-    let network = client_network(client_address(&request, http.settings.forwarded_for));
+    let network = client_network(client_address(&request, &http.settings.trusted_proxies));
     request.extensions_mut().insert(ClientNetwork(network));
     let mut response = match http.services.admit(network) {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(error) => request.into_response(render(&error, Some(&request_id))),
+        Ok(()) if has_open_end(&request) => refuse_open_end(&http, request, &request_id),
+        Ok(()) => match catching(http.services.core().metrics.as_ref(), next.call(request)).await {
+            Ok(response) => response?.map_into_boxed_body(),
+            Err(panicked) => {
+                http.services.core().metrics.request(None, ProblemCode::Internal.status(), started.elapsed());
+                return Err(after_panic(&http, panicked, &request_id));
+            }
+        },
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         response = dress_error(&http, response, &request_id);
@@ -59,14 +71,61 @@ fn draw_id(http: &Http) -> String {
     format!("{:016x}", u64::from_be_bytes(bytes))
 }
 
-/// The peer, or whom the proxy in front names last. A request without either counts as from nowhere.
-fn client_address(request: &ServiceRequest, forwarded_for: bool) -> IpAddr {
+/// Whether the body's length is not stated before it. Two readers may find different ends in such a body, and what one of them
+/// takes for the next request is then somebody else's. Clients know what they send, and state it.
+fn has_open_end(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(TRANSFER_ENCODING) && !sealpost_crypto::sabotage::left_out(53)
+}
+
+/// Refuses it, and ends the connection: nothing after the head is read as a request.
+fn refuse_open_end(http: &Http, mut request: ServiceRequest, request_id: &str) -> ServiceResponse<BoxBody> {
+    let error = ServiceError::new(ProblemCode::MalformedRequest)
+        .with_detail("A body is sent with a Content-Length; transfer codings are not taken.");
+    http.services.core().metrics.problem(error.code);
+    let unread = request.take_payload();
+    let response: HttpResponse = render(&error, Some(request_id));
+    request.into_response(response).map_body(|_, body| Unread { body, _request: unread }.boxed())
+}
+
+/// An answer that holds on to the request's body. actix reads an abandoned chunked body to its end, however long that takes,
+/// and closes the connection only where the body is unread and still held when the answer is done.
+struct Unread {
+    body: BoxBody,
+    _request: Payload,
+}
+
+impl MessageBody for Unread {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
+}
+
+/// The answer to a request whose handler panicked. The request is gone with the handler, so this is not a response to it but
+/// an error that holds the whole answer.
+fn after_panic(http: &Http, panicked: Panicked, request_id: &str) -> Error {
+    let error = ServiceError::internal(panicked);
+    http.services.core().metrics.problem(error.code);
+    log_error(&error, request_id);
+    let mut response: HttpResponse = render(&error, Some(request_id));
+    dress(response.headers_mut(), http, request_id);
+    InternalError::from_response(panicked, response).into()
+}
+
+/// The peer or, where that is a trusted proxy, whom it names last. A request without either counts as from nowhere.
+fn client_address(request: &ServiceRequest, trusted: &TrustedProxies) -> IpAddr {
     let forwarded = || {
         let last = request.headers().get_all(FORWARDED_FOR).last()?.to_str().ok()?;
         last.rsplit(',').next()?.trim().parse().ok()
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
-    forwarded_for.then(forwarded).flatten().or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0]))
+    let believed = peer.is_some_and(|peer| trusted.contains(peer)) || sealpost_crypto::sabotage::left_out(54);
+    believed.then(forwarded).flatten().or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0]))
 }
 
 /// Writes the body of an error anew, with the request's id, whoever made it.
@@ -93,7 +152,7 @@ fn dress(headers: &mut HeaderMap, http: &Http, request_id: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if http.settings.tls {
+    if http.settings.tls && !sealpost_crypto::sabotage::left_out(55) {
         headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }

@@ -77,15 +77,12 @@ impl Route {
     #[must_use]
     pub fn problems(&self) -> Vec<ProblemCode> {
         let mut problems = self.own_problems.to_vec();
-        problems.extend([RateLimited, Internal, Busy, Unavailable, DiskFull]);
+        problems.extend([MalformedRequest, RateLimited, Internal, Busy, Unavailable, DiskFull]);
         if self.auth != Auth::Anyone {
             problems.push(Unauthenticated);
         }
         if self.body {
             problems.extend([MalformedBody, BodyTooLarge, UnsupportedMediaType, RequestTimeout]);
-        }
-        if self.path.contains("_id}") {
-            problems.push(MalformedRequest);
         }
         problems
     }
@@ -145,7 +142,7 @@ pub const ROUTES: &[Route] = &[
         [KeyEpochConflict, PrekeyConflict, PrekeysFull, OneTimePrekeysInvalid, SignedPrekeyInvalid, SignedPrekeyExpired],
         prekeys::upload),
     route!(Delete "/v1/prekeys", Session, false, [], [], prekeys::discard),
-    route!(Get "/v1/stream", Stream, false, [ConnectDevice], [MalformedRequest, Forbidden, TooManyConnections],
+    route!(Get "/v1/stream", Stream, false, [ConnectDevice], [Forbidden, TooManyConnections],
         stream::stream),
 ];
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::catch::catching;
 use crate::domain::clock::Clock;
 use crate::metrics::Metrics;
 use crate::service::Core;
@@ -41,10 +42,11 @@ pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, h
     let expiring = Arc::clone(core);
     actix_web::rt::spawn(async move {
         loop {
-            match expiring.expire().await {
-                Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "messages expired"),
-                Err(error) => tracing::warn!(%error, "expired messages could not be removed"),
+            match catching(expiring.metrics.as_ref(), expiring.expire()).await {
+                Ok(Ok(0)) => {}
+                Ok(Ok(rows)) => tracing::info!(rows, "messages expired"),
+                Ok(Err(error)) => tracing::warn!(%error, "expired messages could not be removed"),
+                Err(error) => tracing::error!(%error, "expired messages could not be removed"),
             }
             tokio::time::sleep(EXPIRY_INTERVAL).await;
         }

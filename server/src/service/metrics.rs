@@ -23,6 +23,8 @@ pub trait ServiceMetrics: Send + Sync + 'static {
     fn limited(&self, limit: LimitName);
     /// So many look-ups were refused within an hour that somebody may be listing names.
     fn lookup_alarm(&self);
+    /// Something panicked, and was caught at the edge of its request, stream or task.
+    fn panicked(&self);
     /// A bundle went out without a one-time prekey because none was left.
     fn one_time_prekeys_exhausted(&self);
     /// So many passwords wait to be hashed.
@@ -51,6 +53,7 @@ impl ServiceMetrics for NoMetrics {
     fn login(&self, _: bool) {}
     fn limited(&self, _: LimitName) {}
     fn lookup_alarm(&self) {}
+    fn panicked(&self) {}
     fn one_time_prekeys_exhausted(&self) {}
     fn passwords_waiting(&self, _: usize) {}
     fn password_answered(&self, _: Duration) {}

@@ -62,6 +62,11 @@ impl SocketWriter {
         Answers { gathered: Rc::clone(&self.gathered) }
     }
 
+    /// Another hand on the same socket, to say goodbye with when the first is lost.
+    pub(super) fn twin(&self) -> Self {
+        Self { gathered: Rc::clone(&self.gathered), chunks: self.chunks.clone() }
+    }
+
     fn encode(&self, message: Message) {
         let mut gathered = self.gathered.borrow_mut();
         encode(message, &mut gathered.bytes);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::account::Account;
+use crate::account::{Account, PASSWORD};
 use crate::server::{Options, TestServer};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -60,6 +60,60 @@ async fn a_body_is_plain_json_with_each_known_field_once() {
 }
 
 #[tokio::test]
+async fn threat_51_a_json_bomb_costs_no_more_than_an_honest_body_of_its_length() {
+    let server = TestServer::start(Options::default()).await;
+    let mut alice = Account::register(&server, "alice").await;
+    alice.device.log_in(&server, "alice", PASSWORD).await;
+    let call = async |body: &[u8]| {
+        let mut times = Vec::new();
+        let mut code = String::new();
+        for _ in 0..5 {
+            let bearer = format!("Bearer {}", alice.device.access);
+            let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+            let started = Instant::now();
+            let reply = server.call(Method::PUT, "/v1/account/devices", &headers, body.to_vec()).await;
+            times.push(started.elapsed());
+            code = reply.problem().code;
+        }
+        times.sort();
+        (times[2], code)
+    };
+    let most = 128 * 1024;
+    let padded = |text: &str| [text.as_bytes(), &vec![b' '; most - text.len()]].concat();
+    // Read to its last byte, and then refused for what it says.
+    let (honest, code) = call(&padded("{\"device_list\":\"AAAA\",\"added\":[]}")).await;
+    assert_eq!(code, "device_list_invalid");
+    let list = |text: &str| format!("{{\"device_list\":\"AAAA\",\"added\":{text}");
+    for bomb in [
+        "[".repeat(100_000),
+        list(&"[".repeat(100_000)),
+        list(&"[{\"one_time_prekeys\":".repeat(5_000)),
+        list(&format!("[{}]}}", "{},".repeat(40_000))),
+        list(&format!("[{}1]}}", "1,".repeat(60_000))),
+        list(&"9".repeat(120_000)),
+        list(&format!("1e{}", "9".repeat(120_000))),
+        list(&format!("\"{}", "\\u0041".repeat(20_000))),
+        format!("{{\"x\":{}", "{\"a\":".repeat(20_000)),
+        format!("{{{}\"x\":1}}", "\"x\":1,".repeat(18_000)),
+        "{\"device_list\":\"AAAA\",\"device_list\":\"AAAA\",\"added\":[]}".to_owned(),
+        list(&format!("[],{}\"z\":1}}", (0..10_000).map(|key| format!("\"k{key}\":1,")).collect::<String>())),
+    ] {
+        assert!(bomb.len() <= most);
+        let (time, code) = call(&padded(&bomb)).await;
+        let begin: String = bomb.chars().take(60).collect();
+        assert_eq!(code, "malformed_body", "{begin}");
+        assert!(time < honest * 10 + Duration::from_millis(100), "{begin}: {time:?}, an honest body {honest:?}");
+    }
+    let mut not_utf8 = padded("{\"device_list\":\"AAAA\",\"added\":[]}");
+    not_utf8[18] = 0xff;
+    assert_eq!(call(&not_utf8).await.1, "malformed_body");
+    // 10⁵ keys, and a body of the limit and one byte, are not read at all.
+    let keys: String = (0..100_000).map(|key| format!("\"k{key}\":1,")).collect();
+    assert_eq!(call(format!("{{{keys}\"x\":1}}").as_bytes()).await.1, "body_too_large");
+    assert_eq!(call(&vec![b' '; most + 1]).await.1, "body_too_large");
+}
+
+#[tokio::test]
 async fn nothing_typed_comes_back_in_an_error() {
     let server = TestServer::start(Options::default()).await;
     let body = r#"{"canary-7f3a":"canary-7f3a"}"#.as_bytes().to_vec();
@@ -74,22 +128,32 @@ async fn a_body_above_128_kib_is_refused_whether_or_not_it_says_so() {
     let body = vec![b' '; 128 * 1024 + 1];
     server.call(Method::POST, "/v1/accounts", JSON, body).await.refused(ProblemCode::BodyTooLarge);
     server.call(Method::POST, "/v1/accounts", JSON, vec![b' '; 128 * 1024]).await.refused(ProblemCode::MalformedBody);
-    // Chunked: no length is announced.
+}
+
+#[tokio::test]
+async fn a_body_whose_length_is_not_stated_is_refused_and_ends_the_connection() {
+    let server = TestServer::start(Options::default()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head =
         "POST /v1/accounts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
-    let chunk = [b"8000\r\n".as_slice(), &[b' '; 0x8000], b"\r\n"].concat();
-    for _ in 0..5 {
-        // The server may have answered and closed already.
-        if stream.write_all(&chunk).await.is_err() {
-            break;
+    let mut answer = Vec::new();
+    // Ends only when the server closes: it is cut off although its body never ends.
+    let ended = tokio::time::timeout(Duration::from_secs(20), async {
+        let mut bytes = [0; 4_096];
+        loop {
+            // The server may have closed already.
+            let _cut = stream.write_all(b"1\r\nx\r\n").await;
+            match tokio::time::timeout(Duration::from_millis(50), stream.read(&mut bytes)).await {
+                Ok(Ok(0) | Err(_)) => break,
+                Ok(Ok(length)) => answer.extend_from_slice(&bytes[..length]),
+                Err(_) => {}
+            }
         }
-    }
-    let mut answer = vec![0; 4_096];
-    let length = stream.read(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+    });
+    ended.await.expect("the connection stays open for a body without an end");
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("malformed_request"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use hyper::Method;
 use sealpost_api::accounts::CurrentIdentityRequest;
 use sealpost_api::problem::ProblemCode;
+use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::service::limiter::{Limit, LimitTable};
 
 use crate::account::{Account, PASSWORD, password};
@@ -78,7 +79,7 @@ async fn one_address_gets_so_many_registrations_and_requests() {
     let request = Account::new("one.more").register_request(&server);
     server.post("/v1/accounts", "", &request).await.refused(ProblemCode::RateLimited);
 
-    let mut options = Options { forwarded_for: true, ..Options::default() };
+    let mut options = Options { trusted_proxies: TrustedProxies::loopback(), ..Options::default() };
     options.limits.set("requests_address", Limit { burst: 3, tokens: 1, per_seconds: 60 }).unwrap();
     let server = TestServer::start(options).await;
     let from = async |address: &str| {

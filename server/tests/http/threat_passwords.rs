@@ -3,6 +3,7 @@
 use hyper::Method;
 use sealpost_api::accounts::{ChangePasswordRequest, CurrentIdentityRequest};
 use sealpost_api::problem::ProblemCode;
+use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::service::limiter::LimitTable;
 
 use crate::account::{Account, Device, PASSWORD, password, server_id};
@@ -22,7 +23,7 @@ const PAIRS_PER_ACCOUNT: u64 = 5_000;
 
 #[tokio::test]
 async fn threat_31_a_day_of_guesses_gets_what_the_limit_allows_and_the_owner_logs_in_meanwhile() {
-    let mut options = Options { forwarded_for: true, ..Options::default() };
+    let mut options = Options { trusted_proxies: TrustedProxies::loopback(), ..Options::default() };
     for (name, limit) in LimitTable::default().iter().filter(|(name, _)| name.rule().name.starts_with("login_")) {
         options.limits.set(name.rule().name, *limit).unwrap();
     }
@@ -95,7 +96,7 @@ async fn threat_31_none_of_the_commonest_passwords_can_be_set() {
 
 #[tokio::test]
 async fn guesses_without_a_key_are_limited_for_the_whole_server_and_devices_are_not() {
-    let mut options = Options { forwarded_for: true, ..Options::default() };
+    let mut options = Options { trusted_proxies: TrustedProxies::loopback(), ..Options::default() };
     for (name, limit) in LimitTable::default().iter().filter(|(name, _)| name.rule().name == "login_server") {
         options.limits.set(name.rule().name, *limit).unwrap();
     }

@@ -93,7 +93,7 @@ async fn handshake(authority: &str, forwarded: &str) -> (String, TcpStream) {
 #[tokio::test]
 async fn threat_52_behind_a_proxy_each_client_that_it_names_gets_its_share_of_streams() {
     let mut world = World::new();
-    let config = "connections_per_address = 3\ntrust_proxy = true\n[stream]\nauth_timeout_millis = 60000\n\
+    let config = "connections_per_address = 3\ntrust_proxy = ['127.0.0.1']\n[stream]\nauth_timeout_millis = 60000\n\
                   [tls]\nmode = 'plain'\nanywhere = false\n";
     let server = world.start_configured(config);
     let url = server.text("url");

@@ -279,6 +279,10 @@ pub(super) async fn exchange(
 }
 
 impl Client {
+    pub(super) fn at(host: &str, port: u16, ca: PathBuf) -> Self {
+        Self { host: host.to_owned(), port, ca: Some(ca), address: None }
+    }
+
     pub(super) fn trusting(self, ca: &Path) -> Self {
         Self { ca: Some(ca.to_owned()), ..self }
     }

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -19,6 +19,7 @@ use sealpost_crypto::{
     DeviceListBody, OneTimePrekey, OneTimePrekeyId, PrekeyPublic, RegistrationId, Signature, SignedPrekey,
     SignedPrekeyId, UnixMillis,
 };
+use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::domain::clock::{Clock, SystemRandom};
 use sealpost_server::http::{self, BODY_TIMEOUT, Http, HttpSettings};
 use sealpost_server::relay::local::LocalRelay;
@@ -27,7 +28,7 @@ use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
 use sealpost_server::service::stream::StreamSettings;
 use sealpost_server::service::tokens::{TokenKey, Tokens};
-use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceSettings, Services};
+use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceMetrics, ServiceSettings, Services};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sealpost_server::store::{
     CreateAccount, DeviceKeys, NewAccount, NewSession, PublishList, PublishOutcome, QueueLimits, StartSession,
@@ -47,11 +48,22 @@ pub(super) const DAY: u64 = 24 * 3_600_000;
 pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// A clock that stands until it is told to move.
-pub(super) struct ManualClock(AtomicU64);
+pub(super) struct ManualClock {
+    now: AtomicU64,
+    trapped: AtomicBool,
+}
+
+impl ManualClock {
+    /// Whoever asks for the time next panics.
+    pub(super) fn panic_once(&self) {
+        self.trapped.store(true, Ordering::SeqCst);
+    }
+}
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
+        assert!(!self.trapped.swap(false, Ordering::SeqCst), "injected");
+        UnixMillis(self.now.load(Ordering::SeqCst))
     }
 }
 
@@ -75,6 +87,7 @@ pub(super) struct Options {
     pub(super) stream: StreamSettings,
     pub(super) queue: QueueLimits,
     pub(super) limits: LimitTable,
+    pub(super) metrics: Arc<dyn ServiceMetrics>,
 }
 
 impl Default for Options {
@@ -92,6 +105,7 @@ impl Default for Options {
                 dormant_after_millis: 30 * DAY,
             },
             limits,
+            metrics: Arc::new(NoMetrics),
         }
     }
 }
@@ -103,7 +117,7 @@ impl World {
 
     pub(super) async fn start_with(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock(AtomicU64::new(1_800_000_000_000)));
+        let clock = Arc::new(ManualClock { now: AtomicU64::new(1_800_000_000_000), trapped: AtomicBool::new(false) });
         let random = Arc::new(SystemRandom);
         let store = EmbeddedStore::open(&folder.path().join("data"), &EmbeddedOptions::default(), &fresh()).unwrap();
         let tokens = Tokens::new(&[TokenKey::generate(random.as_ref())], store.server_id()).unwrap();
@@ -117,7 +131,7 @@ impl World {
             relay: Arc::new(LocalRelay),
             limiter: Limiter::new(options.limits),
             tokens,
-            metrics: Arc::new(NoMetrics),
+            metrics: options.metrics,
             settings: ServiceSettings {
                 registration: RegistrationPolicy::Open,
                 retired_names_key: RetiredNamesKey::from_bytes(fresh()),
@@ -130,7 +144,7 @@ impl World {
         let port = listener.local_addr().unwrap().port();
         let settings = HttpSettings {
             tls: false,
-            forwarded_for: false,
+            trusted_proxies: TrustedProxies::default(),
             body_timeout: BODY_TIMEOUT,
             origins: OriginPolicy::new(vec!["https://chat.example".to_owned()]),
         };
@@ -151,7 +165,7 @@ impl World {
     }
 
     pub(super) fn pass(&self, millis: u64) {
-        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+        self.clock.now.fetch_add(millis, Ordering::SeqCst);
     }
 
     /// An account with one device.

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use sealpost_api::problem::{Problem, ProblemClass, ProblemCode};
 use sealpost_api::server::RegistrationPolicy;
 use sealpost_crypto::UnixMillis;
+use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::domain::clock::{Clock, SystemRandom};
 use sealpost_server::http::routes::Verb;
 use sealpost_server::http::{self, Http, HttpSettings, ROUTES, Route};
@@ -64,7 +65,7 @@ pub(crate) struct Options {
     pub(crate) passwords: PasswordSettings,
     pub(crate) body_timeout: Duration,
     pub(crate) tls: bool,
-    pub(crate) forwarded_for: bool,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) metrics: Arc<dyn ServiceMetrics>,
 }
 
@@ -102,7 +103,7 @@ impl Default for Options {
             },
             body_timeout: Duration::from_secs(10),
             tls: false,
-            forwarded_for: false,
+            trusted_proxies: TrustedProxies::default(),
             metrics: Arc::new(NoMetrics),
         }
     }
@@ -202,7 +203,7 @@ impl TestServer {
         let services = Services::new(Arc::new(core));
         let settings = HttpSettings {
             tls: options.tls,
-            forwarded_for: options.forwarded_for,
+            trusted_proxies: options.trusted_proxies,
             body_timeout: options.body_timeout,
             origins: OriginPolicy::new(Vec::new()),
         };
