@@ -211,7 +211,7 @@ fn kill_servers(server: &Mutex<Server>, counters: &Counters, seed: u64) -> Resul
 }
 
 /// Receives until a whole round brings nothing new; sends what the outbox still holds.
-fn drain(person: &Person, printed: &mut BTreeSet<String>) -> Result<()> {
+pub(crate) fn drain(person: &Person, printed: &mut BTreeSet<String>) -> Result<()> {
     for _ in 0..DRAIN_ROUNDS {
         let before = printed.len();
         let ended = person.run(&["receive"], KillAt::Never)?;
@@ -227,7 +227,7 @@ fn drain(person: &Person, printed: &mut BTreeSet<String>) -> Result<()> {
 }
 
 /// The texts from `peer` in the history's order, and how many of them no `receive` printed.
-fn shown(person: &Person, peer: &str, printed: &BTreeSet<String>) -> Result<(Vec<String>, usize)> {
+pub(crate) fn shown(person: &Person, peer: &str, printed: &BTreeSet<String>) -> Result<(Vec<String>, usize)> {
     let ended = person.run(&["history", peer, "--limit", "1000000"], KillAt::Never)?;
     if ended.code != Some(0) {
         bail!("{}: history ended with {:?}", person.name, ended.code);
@@ -244,7 +244,7 @@ fn shown(person: &Person, peer: &str, printed: &BTreeSet<String>) -> Result<(Vec
     Ok((texts, unprinted))
 }
 
-fn message_id(line: &Value) -> Option<String> {
+pub(crate) fn message_id(line: &Value) -> Option<String> {
     (line.get("event").and_then(Value::as_str) == Some("message"))
         .then(|| line.get("message_id").and_then(Value::as_str).map(str::to_owned))?
 }

@@ -1,11 +1,11 @@
-//! `torture kill`: conversations under kill -9.
+//! `torture kill`: conversations under kill -9. `torture hostile`: hostile input beside them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealpost_torture::kill::{self, Plan};
 use sealpost_torture::world::Programs;
+use sealpost_torture::{hostile, kill};
 
 /// Breaks Sealpost on purpose and checks its promises.
 #[derive(Parser)]
@@ -35,17 +35,42 @@ enum Scenario {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Hostile requests and frames against the server while two people write to each other: no panic, no unexplained 5xx, and
+    /// every message arrives once.
+    Hostile {
+        /// Requests and frames, together.
+        #[arg(long, default_value_t = 20_000)]
+        requests: u64,
+        /// Messages that the two write at least.
+        #[arg(long, default_value_t = 20)]
+        messages: u32,
+        /// Seeds every choice; timing stays the machine's.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print the figures as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Scenario::Kill { messages, kills, accepted_kills, seed } = arguments.scenario;
-    let plan = Plan { messages, kills, accepted_kills, seed };
-    let report = Programs::find(arguments.programs).and_then(|programs| kill::run(&programs, &plan));
-    match report {
-        Ok(report) => {
+    let programs = Programs::find(arguments.programs);
+    let outcome = programs.and_then(|programs| match arguments.scenario {
+        Scenario::Kill { messages, kills, accepted_kills, seed } => {
+            let report = kill::run(&programs, &kill::Plan { messages, kills, accepted_kills, seed })?;
+            Ok((report.to_string(), report.is_clean()))
+        }
+        Scenario::Hostile { requests, messages, seed, json } => {
+            let report = hostile::run(&programs, &hostile::Plan { requests, messages, seed })?;
+            let text = if json { report.json().to_string() } else { report.to_string() };
+            Ok((text, report.is_clean()))
+        }
+    });
+    match outcome {
+        Ok((report, clean)) => {
             println!("{report}");
-            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -58,6 +58,8 @@ pub struct Server {
     pub url: String,
     /// Its CA's certificate.
     pub ca: PathBuf,
+    /// The URL of its private listener, another after each start.
+    pub private: String,
 }
 
 impl Server {
@@ -66,8 +68,16 @@ impl Server {
     /// # Errors
     /// When it does not come up; its log is in `folder`.
     pub fn start(programs: &Programs, folder: &Path) -> Result<Self> {
+        Self::start_with(programs, folder, include_str!("../server.toml"))
+    }
+
+    /// [`start`](Self::start) with another configuration file.
+    ///
+    /// # Errors
+    /// When it does not come up; its log is in `folder`.
+    pub fn start_with(programs: &Programs, folder: &Path, configuration: &str) -> Result<Self> {
         let settings = folder.join("server.toml");
-        fs::write(&settings, include_str!("../server.toml"))?;
+        fs::write(&settings, configuration)?;
         let mut server = Self {
             program: programs.server.clone(),
             folder: folder.to_path_buf(),
@@ -75,6 +85,7 @@ impl Server {
             child: None,
             url: String::new(),
             ca: PathBuf::new(),
+            private: String::new(),
         };
         server.restart()?;
         Ok(server)
@@ -120,8 +131,20 @@ impl Server {
         self.child = Some(child);
         let text = |name: &str| facts.get(name).and_then(|value| value.as_str()).map(str::to_owned);
         self.url = text("url").context("the ready file has no url")?;
+        self.private = text("private").context("the ready file has no private listener")?;
         self.ca = text("ca").context("the ready file has no ca")?.into();
         Ok(())
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// When the process cannot be asked.
+    pub fn is_alive(&mut self) -> Result<bool> {
+        Ok(match &mut self.child {
+            Some(child) => child.try_wait()?.is_none(),
+            None => false,
+        })
     }
 
     /// kill -9.

@@ -1,0 +1,187 @@
+//! Hostile input: requests made from the server's own OpenAPI document and frames made from the frame types, each wrong in some
+//! way, over real sockets, while two people write to each other beside it.
+//!
+//! Wanted: no panic, no 5xx but a deliberate 503 or 507, an answer or an end to everything, and people who notice nothing.
+
+mod attacker;
+mod frames;
+mod honest;
+mod identity;
+mod requests;
+mod schema;
+mod tally;
+mod wire;
+
+use std::fmt;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::world::{Programs, Server};
+use honest::Honest;
+use schema::Api;
+use tally::Tally;
+use wire::Target;
+
+/// Attackers at once, each with a connection and an account of its own.
+const ATTACKERS: u32 = 4;
+/// How often progress is shown.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Hostile requests and frames, together.
+    pub requests: u64,
+    /// Messages that the honest two write at least.
+    pub messages: u32,
+    /// Seeds every choice; timing stays the machine's.
+    pub seed: u64,
+}
+
+/// What the run showed.
+#[derive(Debug)]
+pub struct Report {
+    plan: Plan,
+    tally: Tally,
+    /// From the log and from the metrics.
+    panics: (usize, u64),
+    alive: bool,
+    honest: Honest,
+    elapsed: Duration,
+}
+
+impl Report {
+    /// Whether nothing is wrong and the plan was fulfilled.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.alive
+            && self.panics == (0, 0)
+            && self.tally.unexplained.is_empty()
+            && self.tally.silent == 0
+            && self.tally.total() >= self.plan.requests
+            && self.honest.is_clean()
+    }
+
+    /// The figures, for scripts.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        json!({
+            "clean": self.is_clean(),
+            "seed": self.plan.seed,
+            "seconds": self.elapsed.as_secs(),
+            "requests": self.tally.requests,
+            "frames": self.tally.frames,
+            "answers": self.tally.answers,
+            "closed": self.tally.closed,
+            "silent": self.tally.silent,
+            "unexplained": self.tally.unexplained,
+            "panics_logged": self.panics.0,
+            "panics_counted": self.panics.1,
+            "server_alive": self.alive,
+            "honest_taken": self.honest.taken(),
+            "honest_clean": self.honest.is_clean(),
+            "honest_p50_ms": millis(self.honest.percentile(50)),
+            "honest_p99_ms": millis(self.honest.percentile(99)),
+            "honest_p50_idle_ms": millis(self.honest.idle_median()),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64().max(0.001);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+        let rate = self.tally.total() as f64 / seconds;
+        writeln!(formatter, "seed {}, {seconds:.0} s, {rate:.0} a second", self.plan.seed)?;
+        writeln!(formatter, "{}", self.tally)?;
+        writeln!(
+            formatter,
+            "panics: {} logged, {} counted; the server {}",
+            self.panics.0,
+            self.panics.1,
+            if self.alive { "lives" } else { "is DEAD" }
+        )?;
+        writeln!(formatter, "{}", self.honest)?;
+        write!(formatter, "{}", if self.is_clean() { "clean" } else { "NOT clean" })
+    }
+}
+
+/// Runs the scenario in a folder of its own.
+///
+/// # Errors
+/// When something cannot be run at all.
+pub fn run(programs: &Programs, plan: &Plan) -> Result<Report> {
+    let folder = tempfile::Builder::new().prefix("sealpost-hostile-").tempdir()?;
+    match run_in(programs, plan, folder.path()) {
+        Ok(report) if report.is_clean() => Ok(report),
+        other => {
+            eprintln!("everything is kept in {}", folder.keep().display());
+            other
+        }
+    }
+}
+
+fn run_in(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Report> {
+    let begin = Instant::now();
+    let mut server = Server::start_with(programs, folder, include_str!("../hostile.toml"))?;
+    let target = Target::new(&server.url, &server.ca)?;
+    let api = Api::parse(&target.document()?)?;
+    let people = honest::People::register(programs, folder, &server)?;
+    let tally = Arc::new(parking_lot::Mutex::new(Tally::default()));
+    let attack_over = AtomicBool::new(false);
+
+    let (attacks, honest) = std::thread::scope(|scope| {
+        let attackers: Vec<_> = (0..ATTACKERS)
+            .map(|number| {
+                let (api, target, tally) = (&api, &target, Arc::clone(&tally));
+                scope.spawn(move || attacker::attack(number, api, target, &tally, plan))
+            })
+            .collect();
+        let talk = scope.spawn(|| people.talk(plan.messages, &attack_over));
+        let mut shown = Instant::now();
+        while attackers.iter().any(|attacker| !attacker.is_finished()) {
+            std::thread::sleep(Duration::from_millis(50));
+            if shown.elapsed() > PROGRESS_INTERVAL {
+                eprintln!("{} of {} hostile requests and frames", tally.lock().total(), plan.requests);
+                shown = Instant::now();
+            }
+        }
+        attack_over.store(true, Ordering::Relaxed);
+        let attacks: Vec<_> = attackers.into_iter().map(|attacker| attacker.join()).collect();
+        (attacks, talk.join())
+    });
+    for attack in attacks {
+        attack.map_err(|_| anyhow::Error::msg("an attacker panicked"))??;
+    }
+    let honest = honest.map_err(|_| anyhow::Error::msg("the honest thread panicked"))??;
+    let counted = counted_panics(&server)?;
+    let log = std::fs::read_to_string(folder.join("server.log"))?;
+    let tally = std::mem::take(&mut *tally.lock());
+    Ok(Report {
+        plan: *plan,
+        tally,
+        panics: (log.matches("panicked").count(), counted),
+        alive: server.is_alive()?,
+        honest,
+        elapsed: begin.elapsed(),
+    })
+}
+
+/// The server's own count, from its private listener.
+fn counted_panics(server: &Server) -> Result<u64> {
+    let address = server.private.strip_prefix("http://").context("the private listener speaks plain HTTP")?;
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let line = text.lines().find(|line| line.starts_with("sealpost_panics_total "));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).context("the metrics do not count panics")
+}

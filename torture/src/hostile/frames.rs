@@ -1,0 +1,164 @@
+//! WebSocket messages, each wrong in some way: a frame of the API changed, or bytes that never were one.
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng as _, RngExt as _};
+use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind};
+use sealpost_api::ids::{MessageNumber, RowId};
+use sealpost_api::password::AccessToken;
+use sealpost_crypto::{AccountId, DeviceId, RegistrationId};
+
+use super::identity::Identity;
+
+const BINARY: u8 = 2;
+const PING: u8 = 9;
+const FIN: u8 = 0x80;
+
+/// The request that begins a stream.
+pub(super) fn opening(authority: &str, identity: &Identity) -> Vec<u8> {
+    format!(
+        "GET /v1/stream HTTP/1.1\r\nhost: {authority}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer {}\r\n\r\n",
+        identity.token
+    )
+    .into_bytes()
+}
+
+/// Up to so many hostile messages, and how many: what ends the stream is the last, because nothing after it would be read.
+pub(super) fn batch(rng: &mut StdRng, identity: &Identity, most: u64) -> (u64, Vec<u8>) {
+    let mut bytes = Vec::new();
+    let mut count = 0;
+    while count < most {
+        count += 1;
+        if !hostile(rng, identity, &mut bytes) {
+            break;
+        }
+    }
+    (count, bytes)
+}
+
+/// A ping of this payload, after which the pong shows that everything before was taken.
+pub(super) fn ping(payload: &[u8], bytes: &mut Vec<u8>) {
+    wrap(FIN | PING, payload, bytes);
+}
+
+/// One of them, and whether the stream may outlive it.
+fn hostile(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) -> bool {
+    let mut message = message(rng, identity);
+    for _ in 0..rng.random_range(0..3) {
+        mutate(rng, &mut message);
+    }
+    let kind = rng.random_range(0..200);
+    let readable = ClientFrame::decode(message.clone().into()).is_ok();
+    // Mostly whole messages, because what breaks the WebSocket ends it and hides what comes after.
+    match kind {
+        0 => {
+            // Any opcode, any reserved bit, perhaps no end.
+            let first: u8 = rng.random();
+            message.truncate(120);
+            wrap(first, &message, bytes);
+        }
+        1 => {
+            // A length that is never filled.
+            bytes.extend_from_slice(&[FIN | BINARY, 0xff]);
+            bytes.extend_from_slice(&rng.random::<u64>().to_be_bytes());
+            bytes.extend_from_slice(&[0; 4]);
+        }
+        2 => {
+            // Without a mask.
+            bytes.extend_from_slice(&[FIN | BINARY, 3, 1, 2, 3]);
+        }
+        3 => {
+            // In fragments, with a ping between them.
+            let (one, other) = message.split_at(message.len() / 2);
+            wrap(BINARY, one, bytes);
+            ping(b"between", bytes);
+            wrap(FIN, other, bytes);
+        }
+        4 => {
+            // A close frame with any code and reason.
+            message.truncate(rng.random_range(0..126));
+            wrap(FIN | 8, &message, bytes);
+        }
+        _ => wrap(FIN | BINARY, &message, bytes),
+    }
+    readable && kind > 4
+}
+
+/// A frame of the API.
+fn message(rng: &mut StdRng, identity: &Identity) -> Vec<u8> {
+    let frame = match rng.random_range(0..40) {
+        0 | 5 | 6 => ClientFrame::Auth { token: AccessToken::new(identity.token.clone()) },
+        1 => ClientFrame::Auth { token: AccessToken::new("x".repeat(rng.random_range(0..3_000))) },
+        2 => ClientFrame::Ping { nonce: rng.random() },
+        3 | 4 | 7..13 => {
+            let count = rng.random_range(0..300);
+            ClientFrame::Ack { ids: (0..count).map(|_| RowId(rng.random_range(0..1_000))).collect() }
+        }
+        _ => ClientFrame::Send(send(rng, identity)),
+    };
+    if rng.random_bool(0.05) {
+        let mut bytes = vec![0; rng.random_range(0..2_000)];
+        rng.fill_bytes(&mut bytes);
+        return bytes;
+    }
+    frame.encode().to_vec()
+}
+
+/// To oneself or to nobody: what the stranger may send an honest person is another scenario's.
+fn send(rng: &mut StdRng, identity: &Identity) -> Send {
+    let own = rng.random_bool(0.7);
+    let count = rng.random_range(0..10);
+    let copies = (0..count)
+        .filter_map(|_| {
+            Some(Copy {
+                device: if own { identity.address.device } else { DeviceId::new(rng.random_range(1..128)).ok()? },
+                registration: if own { identity.address.registration } else { RegistrationId::generate(rng) },
+                ciphertext: Bytes::from(vec![0x5a; rng.random_range(0..2_000)]),
+            })
+        })
+        .collect();
+    let number = if rng.random_bool(0.9) { rng.random_range(0..5_000) } else { rng.random() };
+    Send {
+        number: MessageNumber(number),
+        to: if own { identity.address.account } else { AccountId::generate(rng) },
+        kind: if rng.random() { SendKind::Message } else { SendKind::Device },
+        copies,
+    }
+}
+
+fn mutate(rng: &mut StdRng, bytes: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    let place = rng.random_range(0..bytes.len());
+    match rng.random_range(0..4) {
+        0 => bytes.truncate(place),
+        1 => bytes.insert(place, rng.random()),
+        2 => bytes.extend_from_within(place..),
+        _ => {
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1 << rng.random_range(0..8);
+            }
+        }
+    }
+}
+
+/// A masked frame; the mask is zero, which masks nothing and is one.
+fn wrap(first: u8, payload: &[u8], bytes: &mut Vec<u8>) {
+    const MASKED: u8 = 0x80;
+    bytes.push(first);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length), _) if length < 126 => bytes.push(MASKED | length),
+        (_, Ok(length)) => {
+            bytes.push(MASKED | 126);
+            bytes.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            bytes.push(MASKED | 127);
+            bytes.extend_from_slice(&u64::try_from(payload.len()).unwrap_or(u64::MAX).to_be_bytes());
+        }
+    }
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(payload);
+}

@@ -1,0 +1,88 @@
+//! What came back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::wire::Outcome;
+
+/// Samples kept of what nobody can explain.
+const SAMPLES_MAX: usize = 10;
+/// Of each so many characters.
+const SAMPLE_CHARACTERS: usize = 600;
+
+/// The count.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) requests: u64,
+    pub(super) frames: u64,
+    /// By status and code.
+    pub(super) answers: BTreeMap<String, u64>,
+    /// Connections that the server ended without an answer, as it may where there is no HTTP to answer.
+    pub(super) closed: u64,
+    /// Nothing came back in time: a connection that hangs.
+    pub(super) silent: u64,
+    /// 5xx that are not deliberate, and what provoked them.
+    pub(super) unexplained: Vec<String>,
+}
+
+impl Tally {
+    pub(super) const fn total(&self) -> u64 {
+        self.requests.saturating_add(self.frames)
+    }
+
+    pub(super) fn request(&mut self, bytes: &[u8], outcome: &Outcome) {
+        self.requests += 1;
+        match outcome {
+            Outcome::Closed => self.closed += 1,
+            Outcome::Silent => {
+                self.silent += 1;
+                self.sample("no answer", bytes);
+            }
+            Outcome::Answer(answer) => {
+                let code = answer.code.as_deref().unwrap_or("-");
+                *self.answers.entry(format!("{} {code}", answer.status)).or_default() += 1;
+                let deliberate = matches!((answer.status, code), (503, "busy" | "unavailable") | (507, "disk_full"));
+                if answer.status >= 500 && !deliberate {
+                    self.sample(&format!("{} {code}", answer.status), bytes);
+                }
+            }
+        }
+    }
+
+    pub(super) fn frames(&mut self, count: u64, bytes: &[u8], outcome: &Outcome) {
+        self.frames += count;
+        match outcome {
+            Outcome::Answer(_) => *self.answers.entry("stream goes on".to_owned()).or_default() += 1,
+            Outcome::Closed => *self.answers.entry("stream ended".to_owned()).or_default() += 1,
+            Outcome::Silent => {
+                self.silent += 1;
+                self.sample("a stream without an answer", bytes);
+            }
+        }
+    }
+
+    fn sample(&mut self, what: &str, bytes: &[u8]) {
+        if self.unexplained.len() < SAMPLES_MAX {
+            let text: String = bytes.escape_ascii().to_string().chars().take(SAMPLE_CHARACTERS).collect();
+            self.unexplained.push(format!("{what}: {text}"));
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "{} requests and {} frames; {} connections ended without an answer, {} were silent",
+            self.requests, self.frames, self.closed, self.silent
+        )?;
+        for (answer, count) in &self.answers {
+            writeln!(formatter, "  {count:>8}  {answer}")?;
+        }
+        write!(formatter, "unexplained: {}", self.unexplained.len())?;
+        for sample in &self.unexplained {
+            write!(formatter, "\n  {sample}")?;
+        }
+        Ok(())
+    }
+}

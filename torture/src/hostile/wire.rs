@@ -1,0 +1,186 @@
+//! TLS connections on which anything can be written, and just enough HTTP to see what comes back.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
+
+/// Longer than the server gives a head or a body, on a loaded machine: what is silent for this long hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// No answer of the server is larger.
+const ANSWER_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Where the server is.
+pub(super) struct Target {
+    authority: String,
+    name: ServerName<'static>,
+    tls: Arc<ClientConfig>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Answer(Answer),
+    /// The server closed and said nothing.
+    Closed,
+    /// Nothing happened.
+    Silent,
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Of a problem.
+    pub(super) code: Option<String>,
+    pub(super) body: Vec<u8>,
+    /// Whether another request may follow.
+    pub(super) goes_on: bool,
+}
+
+/// A connection.
+pub(super) struct Wire {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    /// What was read beyond an answer.
+    rest: Vec<u8>,
+}
+
+impl Target {
+    pub(super) fn new(url: &str, ca: &Path) -> Result<Self> {
+        let authority = url.strip_prefix("https://").context("the server speaks TLS")?.trim_end_matches('/').to_owned();
+        let (host, _) = authority.rsplit_once(':').context("the URL has a port")?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca)?)?;
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(host.to_owned())?;
+        Ok(Self { authority, name, tls: Arc::new(tls) })
+    }
+
+    pub(super) fn connect(&self) -> Result<Wire> {
+        let socket = TcpStream::connect(&self.authority)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        let connection = ClientConnection::new(Arc::clone(&self.tls), self.name.clone())?;
+        Ok(Wire { stream: StreamOwned::new(connection, socket), rest: Vec::new() })
+    }
+
+    /// The server's OpenAPI document.
+    pub(super) fn document(&self) -> Result<Value> {
+        self.call(&format!("GET /v1/openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", self.authority))
+    }
+
+    /// A call that must succeed.
+    pub(super) fn call(&self, request: &str) -> Result<Value> {
+        match self.connect()?.request(request.as_bytes(), false) {
+            Outcome::Answer(answer) if answer.status == 200 => Ok(serde_json::from_slice(&answer.body)?),
+            other => anyhow::bail!("an honest call was answered with {other:?}"),
+        }
+    }
+
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+impl Wire {
+    /// Writes and reads one answer. `bodiless`: the answer has no body whatever its head says.
+    pub(super) fn request(&mut self, bytes: &[u8], bodiless: bool) -> Outcome {
+        // A server that refuses early closes while it is written to; its answer may be there all the same.
+        let _refused_early = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+        let mut buffer = std::mem::take(&mut self.rest);
+        loop {
+            if let Some((answer, rest)) = parse(&buffer, bodiless) {
+                if answer.status == 100 {
+                    buffer = rest;
+                    continue;
+                }
+                self.rest = rest;
+                return Outcome::Answer(answer);
+            }
+            match self.more(&mut buffer) {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Closed,
+                Err(()) => return Outcome::Silent,
+            }
+        }
+    }
+
+    /// Reads what there is: whether there was anything before the end. An error when nothing happened.
+    fn more(&mut self, buffer: &mut Vec<u8>) -> std::result::Result<bool, ()> {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Ok(false),
+            Ok(length) => {
+                buffer.extend_from_slice(chunk.get(..length).unwrap_or_default());
+                Ok(buffer.len() <= ANSWER_MAX_BYTES)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Writes frames that end with a ping of this payload, and reads until its pong or the end of the stream.
+    pub(super) fn frames(&mut self, bytes: &[u8], pong: &[u8]) -> Outcome {
+        let _refused_early = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+        let mut buffer = std::mem::take(&mut self.rest);
+        loop {
+            if let Some(place) = buffer.windows(pong.len()).position(|window| window == pong) {
+                self.rest = buffer.split_off(place.saturating_add(pong.len()));
+                let answer = Answer { status: 101, code: None, body: Vec::new(), goes_on: true };
+                return Outcome::Answer(answer);
+            }
+            // A pong may be cut in two; nothing else that was read is needed.
+            let keep = buffer.len().saturating_sub(pong.len());
+            buffer.drain(..keep);
+            match self.more(&mut buffer) {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Closed,
+                Err(()) => return Outcome::Silent,
+            }
+        }
+    }
+}
+
+/// A whole answer at the beginning of the bytes, and what follows it.
+fn parse(bytes: &[u8], bodiless: bool) -> Option<(Answer, Vec<u8>)> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?.checked_add(4)?;
+    let (head, rest) = bytes.split_at_checked(end)?;
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim));
+    let length: usize = match header("content-length") {
+        _ if bodiless || status < 200 => 0,
+        Some(length) => length.parse().ok()?,
+        None => 0,
+    };
+    let (body, rest) = rest.split_at_checked(length)?;
+    let code = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|problem| problem.get("code").and_then(Value::as_str).map(str::to_owned));
+    let goes_on = header("connection") != Some("close");
+    Some((Answer { status, code, body: body.to_vec(), goes_on }, rest.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_where_its_length_says() {
+        let bytes = b"HTTP/1.1 404 Not Found\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{\"code\":\"none\"}";
+        assert!(parse(&bytes[..bytes.len() - 2], false).is_none(), "the body is not whole");
+        let (answer, rest) = parse(bytes, false).unwrap();
+        assert_eq!((answer.status, answer.goes_on, rest.len()), (404, false, 1));
+        assert_eq!(parse(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", true).unwrap().0.status, 200);
+    }
+}
