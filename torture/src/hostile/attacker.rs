@@ -57,7 +57,8 @@ fn call(rng: &mut StdRng, api: &Api, identity: &Identity, target: &Target, tally
         };
         let outcome = used.request(&request.bytes, request.bodiless);
         tally.lock().request(&request.bytes, &outcome);
-        let goes_on = matches!(&outcome, Outcome::Answer(answer) if answer.goes_on && answer.status >= 200);
+        let goes_on = matches!(&outcome, Outcome::Answer(answer)
+            if answer.goes_on && (answer.status == 200 || !request.has_body && answer.status > 200));
         wire = (goes_on && request.well_framed).then_some(used);
     }
     Ok(())

@@ -49,7 +49,9 @@ fn hostile(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) -> bool {
         mutate(rng, &mut message);
     }
     let kind = rng.random_range(0..200);
-    let readable = ClientFrame::decode(message.clone().into()).is_ok();
+    // An ack of what was not delivered ends the stream too, and so does a token that is no good.
+    let readable =
+        matches!(ClientFrame::decode(message.clone().into()), Ok(ClientFrame::Send(_) | ClientFrame::Ping { .. }));
     // Mostly whole messages, because what breaks the WebSocket ends it and hides what comes after.
     match kind {
         0 => {
@@ -91,7 +93,7 @@ fn message(rng: &mut StdRng, identity: &Identity) -> Vec<u8> {
         0 | 5 | 6 => ClientFrame::Auth { token: AccessToken::new(identity.token.clone()) },
         1 => ClientFrame::Auth { token: AccessToken::new("x".repeat(rng.random_range(0..3_000))) },
         2 => ClientFrame::Ping { nonce: rng.random() },
-        3 | 4 | 7..13 => {
+        3 | 4 => {
             let count = rng.random_range(0..300);
             ClientFrame::Ack { ids: (0..count).map(|_| RowId(rng.random_range(0..1_000))).collect() }
         }

@@ -15,6 +15,8 @@ pub(super) struct Request {
     pub(super) bodiless: bool,
     /// Whether its end is where it says, so that another may follow on the connection.
     pub(super) well_framed: bool,
+    /// Whether there is a body: a server that refuses it unread ends the connection after its answer.
+    pub(super) has_body: bool,
 }
 
 /// Texts that have broken something somewhere.
@@ -90,7 +92,7 @@ pub(super) fn next(rng: &mut StdRng, api: &Api, identity: &Identity) -> Request 
     let bytes = head(rng, identity, method, &path, &body, framing);
     let well_framed =
         framing == Framing::Honest && method.bytes().all(|byte| byte.is_ascii_uppercase()) && method != "CONNECT";
-    Request { bytes, bodiless: method == "HEAD", well_framed }
+    Request { bytes, bodiless: method == "HEAD", well_framed, has_body: !body.is_empty() }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,7 +110,7 @@ fn garbage(rng: &mut StdRng) -> Request {
         rng.fill_bytes(&mut bytes);
         bytes.extend_from_slice(b"\r\n\r\n");
     }
-    Request { bytes, bodiless: false, well_framed: false }
+    Request { bytes, bodiless: false, well_framed: false, has_body: false }
 }
 
 fn path(rng: &mut StdRng, identity: &Identity, operation: &Operation) -> String {

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// Longer than the server gives a head or a body, on a loaded machine: what is silent for this long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+const CLOSE: u8 = 8;
+const PONG: u8 = 10;
 /// No answer of the server is larger.
 const ANSWER_MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -134,14 +136,16 @@ impl Wire {
         let _refused_early = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
         let mut buffer = std::mem::take(&mut self.rest);
         loop {
-            if let Some(place) = buffer.windows(pong.len()).position(|window| window == pong) {
-                self.rest = buffer.split_off(place.saturating_add(pong.len()));
-                let answer = Answer { status: 101, code: None, body: Vec::new(), goes_on: true };
-                return Outcome::Answer(answer);
+            while let Some((opcode, payload)) = take_frame(&mut buffer) {
+                if opcode == PONG && payload == pong {
+                    self.rest = buffer;
+                    return Outcome::Answer(Answer { status: 101, code: None, body: Vec::new(), goes_on: true });
+                }
+                // The socket itself ends a little later, so that a peer that still writes hears this.
+                if opcode == CLOSE {
+                    return Outcome::Closed;
+                }
             }
-            // A pong may be cut in two; nothing else that was read is needed.
-            let keep = buffer.len().saturating_sub(pong.len());
-            buffer.drain(..keep);
             match self.more(&mut buffer) {
                 Ok(true) => {}
                 Ok(false) => return Outcome::Closed,
@@ -149,6 +153,21 @@ impl Wire {
             }
         }
     }
+}
+
+/// A server's frame at the beginning of the bytes, which are unmasked: its opcode and its payload.
+fn take_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+    let short = usize::from(*bytes.get(1)?);
+    let (head, length) = match short {
+        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        127 => (10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
+        short => (2, short),
+    };
+    let end = length.checked_add(head)?;
+    let payload = bytes.get(head..end)?.to_vec();
+    let opcode = bytes.first()? & 0x0f;
+    bytes.drain(..end);
+    Some((opcode, payload))
 }
 
 /// A whole answer at the beginning of the bytes, and what follows it.
@@ -174,6 +193,15 @@ fn parse(bytes: &[u8], bodiless: bool) -> Option<(Answer, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_is_taken_when_it_is_whole() {
+        let mut bytes = [&[0x82, 126, 1, 0][..], &[7; 256], &[0x8a, 1, 9, 0x88]].concat();
+        assert_eq!(take_frame(&mut bytes), Some((2, vec![7; 256])));
+        assert_eq!(take_frame(&mut bytes), Some((PONG, vec![9])));
+        assert_eq!(take_frame(&mut bytes), None);
+        assert_eq!(bytes, [0x88]);
+    }
 
     #[test]
     fn an_answer_ends_where_its_length_says() {
