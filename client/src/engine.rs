@@ -21,7 +21,6 @@ mod codec;
 mod command;
 mod contacts;
 mod devices;
-mod doors;
 mod effect;
 mod event;
 #[cfg(fuzzing)]
@@ -45,7 +44,6 @@ mod stream;
 mod tokens;
 
 pub use command::{Command, CommandError, CommandId, DeviceOffer, InvalidCommand, Outcome};
-pub use doors::{is_record, is_stored_record};
 pub use effect::{Effect, HttpResponse, Input, Method, Request, RequestFailure, RequestId, StreamRefusal};
 pub use event::{Event, OfflineReason};
 pub use model::{

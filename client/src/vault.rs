@@ -70,8 +70,6 @@ mod transaction;
 #[cfg(feature = "native")]
 pub use key::{KdfParameters, VaultKeySource};
 #[cfg(feature = "native")]
-pub use sealing::{open_sealed, seal};
-#[cfg(feature = "native")]
 pub use sqlite::Vault;
 use zeroize::Zeroizing;
 

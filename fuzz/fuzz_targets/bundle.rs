@@ -3,7 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use sealpost_api::prekeys::TakeBundlesResponse;
-use sealpost_crypto::{OneTimePrekey, OneTimePrekeyId, PrekeyBundle, PrekeyPublic, SignedPrekey, SignedPrekeyId, UnixMillis};
+use sealpost_crypto::{
+    OneTimePrekey, OneTimePrekeyId, PrekeyBundle, PrekeyPublic, Signature, SignedPrekey, SignedPrekeyId, UnixMillis,
+};
 use sealpost_fuzz::{NOW, Person};
 
 /// A bundle that the device itself signed may verify; one with anything else in it must not.
@@ -17,7 +19,7 @@ fn from_bytes(data: &[u8], person: &Person) -> Option<PrekeyBundle> {
     let id = u32::from_be_bytes(take(4)?.try_into().ok()?);
     let key = PrekeyPublic::from_bytes(take(32)?.try_into().ok()?).ok()?;
     let expires_at = u64::from_be_bytes(take(8)?.try_into().ok()?);
-    let signature = take(64)?.try_into().ok()?;
+    let signature = Signature::from_bytes(take(64)?.try_into().ok()?);
     let one_time_prekey = take(32).and_then(|key| PrekeyPublic::from_bytes(key.try_into().ok()?).ok());
     Some(PrekeyBundle {
         address: person.address,

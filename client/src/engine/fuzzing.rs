@@ -34,16 +34,28 @@ pub fn records(bytes: &[u8]) {
     if let Ok(record) = Record::decode(bytes) {
         assert_eq!(record.encode().as_slice(), bytes, "a record has two encodings");
     }
-    let what = "a record";
-    let _ = parse::<state::StoredMe>(bytes, what);
-    let _ = parse::<state::Sender>(bytes, what);
-    let _ = parse::<state::Login>(bytes, what);
-    let _ = parse::<state::Keys>(bytes, what);
-    let _ = parse::<state::Contact>(bytes, what);
-    let _ = parse::<state::Peer>(bytes, what);
-    let _ = parse::<state::Item>(bytes, what);
-    let _ = parse::<state::SentRecord>(bytes, what);
-    let _ = parse::<state::Held>(bytes, what);
-    let _ = parse::<state::HistoryRow>(bytes, what);
-    let _ = parse::<StoredNotice>(bytes, what);
+    fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) {
+        let _ = parse::<T>(bytes, "a record");
+    }
+    let readers: [fn(&[u8]); 16] = [
+        read::<state::StoredMe>,
+        read::<state::Sender>,
+        read::<state::Login>,
+        read::<state::Keys>,
+        read::<state::Marks>,
+        read::<state::PrekeyUpload>,
+        read::<state::AccountRequest>,
+        read::<state::Offered>,
+        read::<state::ListsToPublish>,
+        read::<state::Contact>,
+        read::<state::Peer>,
+        read::<state::Item>,
+        read::<state::SentRecord>,
+        read::<state::Held>,
+        read::<state::HistoryRow>,
+        read::<StoredNotice>,
+    ];
+    for reader in readers {
+        reader(bytes);
+    }
 }

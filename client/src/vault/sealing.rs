@@ -121,34 +121,3 @@ impl Sealer {
         Ok(value)
     }
 }
-
-/// Seals a value for a row of a map, as the vault of this key stores it. For fuzzing [`open_sealed`].
-///
-/// # Errors
-/// [`VaultError`]
-pub fn seal(vault_key: &[u8; 32], table: Table, key: &[u8], value: &[u8]) -> Result<Vec<u8>, VaultError> {
-    let sealer = Sealer::new(vault_key)?;
-    sealer.seal(Place::Entry(table, &sealer.blind(table, key)), &[value])
-}
-
-/// Opens the stored form of a row of a map, without a file: what the vault does with bytes that somebody may have changed.
-///
-/// ```
-/// use sealpost_client::vault::{Table, open_sealed, seal};
-///
-/// # fn main() -> Result<(), sealpost_client::vault::VaultError> {
-/// let mut sealed = seal(&[7; 32], Table::Meta, b"greeting", b"hello")?;
-/// assert_eq!(open_sealed(&[7; 32], Table::Meta, b"greeting", &sealed)?.as_slice(), b"hello");
-/// assert!(open_sealed(&[7; 32], Table::Contact, b"greeting", &sealed).is_err(), "it is bound to its row");
-/// sealed.pop();
-/// assert!(open_sealed(&[7; 32], Table::Meta, b"greeting", &sealed).is_err());
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// [`VaultError::Damaged`] for anything but what was sealed for this row.
-pub fn open_sealed(vault_key: &[u8; 32], table: Table, key: &[u8], sealed: &[u8]) -> Result<Value, VaultError> {
-    let sealer = Sealer::new(vault_key)?;
-    sealer.open(Place::Entry(table, &sealer.blind(table, key)), sealed, "value")
-}

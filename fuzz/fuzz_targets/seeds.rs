@@ -1,17 +1,20 @@
-//! Writes one good input for each target into its corpus, so that the fuzzer starts from what is accepted.
-//!
-//! `cargo run --manifest-path fuzz/Cargo.toml --bin seeds`
+//! Writes good inputs for each target into its corpus, so that the fuzzer starts from what is accepted. A target itself
+//! only because everything here is built to be one: `cargo fuzz run --dev --sanitizer=none seeds -- -runs=0`
+#![no_main]
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
 use sealpost_api::frames::{ClientFrame, Copy, Deliver, Send, SendKind, ServerFrame};
 use sealpost_api::ids::{MessageNumber, RowId};
 use sealpost_fuzz::{NOW, Person, issued_token};
 
-fn main() -> io::Result<()> {
+fuzz_target!(init: write_all().expect("the corpus can be written"), |_data: &[u8]| {});
+
+fn write_all() -> io::Result<()> {
     let (alice, bob) = (Person::alice(), Person::bob());
     let ([first, second, third], session) = Person::conversation();
     let copy = Copy {
