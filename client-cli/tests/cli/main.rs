@@ -3,6 +3,7 @@
 mod account;
 mod conversation;
 mod identity;
+mod mallory;
 mod offline;
 mod owner;
 mod pty;
