@@ -210,7 +210,12 @@ impl Engine {
                     })
                     .filter(|(account, list)| list.account() == *account);
                 match current {
-                    Some((account, list)) => self.make_account_body(context, server, account, Some(&list)),
+                    Some((account, list)) => {
+                        if self.make_lost_identity_body(context, server, &list)? {
+                            return Ok(());
+                        }
+                        self.make_account_body(context, server, account, Some(&list))
+                    }
                     None => self.drop_account_request(context, &CommandError::BadAnswer),
                 }
             }
@@ -223,6 +228,37 @@ impl Engine {
             }
             Answer::Failed => Ok(()),
         }
+    }
+
+    /// Where the server was restored from before this device's identity began, the identity is brought back as it was, so
+    /// that contacts who accepted it need not do so again. Whether that is so, and the request is written.
+    fn make_lost_identity_body(
+        &mut self,
+        context: &mut Context<'_>,
+        server: ServerId,
+        current: &DeviceList,
+    ) -> Result<bool, EngineError> {
+        let Some(me) = &self.me else { return Ok(false) };
+        let lost =
+            me.older.iter().chain([&me.list]).find(|list| {
+                list.new_identity() && list.previous_hash() == current.hash() && list.contains(&me.address)
+            });
+        let (Some(list), true) = (lost, me.account_identity.is_some()) else { return Ok(false) };
+        let Some(signed_prekey) = self.newest_signed_prekey(context, me)? else { return Ok(false) };
+        let (login, session) = begin_session(context, server, &me.address, &me.identity);
+        let Some(request) = &mut self.account_request else { return Ok(false) };
+        let body = super::codec::write(&NewIdentityRequest {
+            username: request.username.0.as_str().to_owned(),
+            password: request.password.clone(),
+            device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
+            // One-time prekeys follow when the device is online.
+            device: DevicePrekeys { device_id: me.address.device.get(), signed_prekey, one_time_prekeys: vec![] },
+            session,
+        })?;
+        request.body = Some(text(&body)?);
+        request.login = Some(login);
+        context.save(Table::Request, state::ACCOUNT_REQUEST, &request)?;
+        Ok(true)
     }
 
     /// Draws the keys of an account's first device, or of the one device of a new identity, and writes the request.

@@ -104,6 +104,19 @@ fn one_time_body(pair: &OneTimePrekeyPair) -> OneTimePrekeyBody {
     OneTimePrekeyBody { id: public.id.0, key: B64(public.key) }
 }
 
+impl Engine {
+    /// This device's newest signed prekey, unless it has expired.
+    pub(super) fn newest_signed_prekey(
+        &self,
+        context: &mut Context<'_>,
+        me: &state::Me,
+    ) -> Result<Option<SignedPrekeyBody>, EngineError> {
+        let Some(bytes) = context.vault.get(Table::Prekey, &key(SIGNED, self.keys.signed_id))? else { return Ok(None) };
+        let pair = SignedPrekeyPair::from_bytes(&bytes).map_err(|_| EngineError::Record { what: "a prekey" })?;
+        Ok((pair.expires_at() > context.now).then(|| signed_body(&pair, &me.address, &me.identity)))
+    }
+}
+
 /// Draws the prekeys that a device begins with.
 pub(super) fn first_keys(
     context: &mut Context<'_>,
