@@ -13,11 +13,15 @@ use serde_json::Value;
 
 use crate::world::Programs;
 
+/// How long a command may take that is given many lines, on a loaded machine.
+const INPUT_PATIENCE: Duration = Duration::from_secs(300);
+
 /// A profile of the command line.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// Profile and account name.
+    /// Account name.
     pub name: String,
+    profile: String,
     program: PathBuf,
     folder: PathBuf,
     url: String,
@@ -80,6 +84,7 @@ impl Person {
         }
         Ok(Self {
             name: name.to_owned(),
+            profile: name.to_owned(),
             program: programs.client.clone(),
             folder: folder.to_path_buf(),
             url: url.to_owned(),
@@ -88,26 +93,52 @@ impl Person {
         })
     }
 
+    /// The same person, whose commands give up after so many seconds.
+    #[must_use]
+    pub const fn patient_for(mut self, seconds: u32) -> Self {
+        self.timeout_seconds = seconds;
+        self
+    }
+
     /// Starts a command.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub fn start(&self, arguments: &[&str]) -> Result<Running> {
-        let errors =
-            fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{}.stderr", self.name)))?;
+        self.start_with(arguments, Stdio::null())
+    }
+
+    /// Runs a command with this on its standard input, to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started, prints something else than JSON, or hangs.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Result<Ended> {
+        let mut running = self.start_with(arguments, Stdio::piped())?;
+        let mut pipe = running.child.stdin.take().context("the command's input is piped")?;
+        let input = input.to_owned();
+        std::thread::spawn(move || {
+            // A command that ended early has said why.
+            let _ = pipe.write_all(input.as_bytes());
+        });
+        running.finish(KillAt::Never, INPUT_PATIENCE)
+    }
+
+    fn start_with(&self, arguments: &[&str], input: Stdio) -> Result<Running> {
+        let log = self.folder.join(format!("{}.stderr", self.profile));
+        let errors = fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut child = Command::new(&self.program)
             .arg("--data")
             .arg(self.folder.join("clients"))
-            .args(["--profile", &self.name, "--json", "--server", &self.url])
+            .args(["--profile", &self.profile, "--json", "--server", &self.url])
             .args(["--timeout", &self.timeout_seconds.to_string()])
             .arg("--ca")
             .arg(&self.ca)
             .arg("--password-file")
-            .arg(self.folder.join(format!("{}.password", self.name)))
+            .arg(self.folder.join(format!("{}.password", self.profile)))
             .arg("--passphrase-file")
-            .arg(self.folder.join(format!("{}.passphrase", self.name)))
+            .arg(self.folder.join(format!("{}.passphrase", self.profile)))
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()

@@ -4,6 +4,7 @@
 mod whole {
     mod damage;
     mod offline;
+    mod restore;
     mod rollback;
     mod scene;
 }

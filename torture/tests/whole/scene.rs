@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) struct Scene {
     pub(crate) server: Server,
     pub(crate) folder: tempfile::TempDir,
-    programs: Programs,
+    pub(crate) programs: Programs,
 }
 
 impl Scene {
@@ -24,6 +24,16 @@ impl Scene {
     pub(crate) fn person(&self, name: &str) -> Person {
         let person = Person::new(name, &self.programs, self.folder.path(), &self.server.url, &self.server.ca).unwrap();
         assert_eq!(run(&person, &["register", name]).code, Some(0));
+        person
+    }
+
+    /// The same account on another machine, with the same password.
+    pub(crate) fn machine(&self, name: &str, profile: &str) -> Person {
+        let mut person =
+            Person::new(profile, &self.programs, self.folder.path(), &self.server.url, &self.server.ca).unwrap();
+        let password = |name: &str| self.folder.path().join(format!("{name}.password"));
+        std::fs::copy(password(name), password(profile)).unwrap();
+        name.clone_into(&mut person.name);
         person
     }
 
@@ -62,4 +72,19 @@ pub(crate) fn event(line: &Value) -> &str {
 
 pub(crate) fn events(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(event).collect()
+}
+
+/// Sends these lines through one `chat`; how many were accepted.
+pub(crate) fn chat(from: &Person, to: &str, lines: &[String]) -> usize {
+    let ended = from.run_with_input(&["chat", to], &(lines.join("\n") + "\n")).unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    events(&ended.lines).iter().filter(|event| **event == "sent").count()
+}
+
+/// The texts that this person has from that one, oldest first.
+pub(crate) fn history(person: &Person, with: &str, from: &str) -> Vec<String> {
+    let ended = run(person, &["history", with]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let of = |line: &&Value| line.get("from").and_then(Value::as_str) == Some(from);
+    ended.lines.iter().filter(of).map(|line| line["text"].as_str().unwrap().to_owned()).collect()
 }
