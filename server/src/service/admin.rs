@@ -212,7 +212,7 @@ impl Services {
     }
 
     /// Ends what must not come to life again, once an older state of the store was put back: see
-    /// [`AfterRestore`](crate::store::AfterRestore). Sockets end with their sessions.
+    /// [`AfterRestore`]. Sockets end with their sessions.
     ///
     /// # Errors
     /// The store's failures.

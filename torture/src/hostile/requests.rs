@@ -136,7 +136,7 @@ fn path(rng: &mut StdRng, identity: &Identity, operation: &Operation) -> String 
         3 => path = path.replace("v1", "v1/../v1"),
         4 => path.push_str("?a=b&a=c&%00=%ff"),
         5 => path.push_str("#x"),
-        6 => path.push_str("%"),
+        6 => path.push('%'),
         7 => path.push_str("%zz"),
         8 => path.push(';'),
         9 => path = format!("http://evil.example{path}"),
