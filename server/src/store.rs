@@ -94,6 +94,16 @@ pub struct NewSession {
     pub refresh_hash: RefreshTokenHash,
 }
 
+/// A session to begin for somebody who showed the account's password.
+#[derive(Clone, Debug)]
+pub struct LogIn {
+    /// The session.
+    pub session: NewSession,
+    /// What the password was compared with. Once the account has another hash the session does not begin: whoever changes a
+    /// password ends every session of the old one, also those that were about to begin.
+    pub password_hash: String,
+}
+
 /// An account to create.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
@@ -177,8 +187,8 @@ pub struct PublishList {
     pub device_list: DeviceList,
     /// Keys for devices that are new in it.
     pub added: Vec<DeviceKeys>,
-    /// The session that begins a new identity.
-    pub session: Option<NewSession>,
+    /// The log-in that begins a new identity.
+    pub log_in: Option<LogIn>,
 }
 
 /// The answer to [`AccountStore::publish_device_list`].
@@ -200,6 +210,8 @@ pub enum PublishOutcome {
     Conflict,
     /// There is no such account, or none that may log in.
     UnknownAccount,
+    /// The account has another password by now; nothing was changed.
+    PasswordChanged,
     /// The session id is in use; nothing was changed.
     SessionTaken,
 }
@@ -343,6 +355,8 @@ pub enum StartSession {
     Conflict,
     /// The device is in no list, or its account may not log in.
     UnknownDevice,
+    /// The account has another password by now; nothing was changed.
+    PasswordChanged,
 }
 
 /// The answer to [`SessionStore::rotate_refresh_token`].
@@ -368,7 +382,7 @@ pub enum RotateRefreshToken {
 #[async_trait]
 pub trait SessionStore {
     /// Begins a session on a device of the current list, ending that device's others.
-    async fn start_session(&self, session: NewSession, now: UnixMillis) -> Result<StartSession, StoreError>;
+    async fn start_session(&self, log_in: LogIn, now: UnixMillis) -> Result<StartSession, StoreError>;
     /// A live session.
     async fn session(&self, session: SessionId) -> Result<Option<SessionRecord>, StoreError>;
     /// Exchanges `old` for `next`; the caller has checked the device's signature over the pair.

@@ -67,6 +67,7 @@ macro_rules! conformance {
                 a_start_repeated_at_the_first_token_gets_the_first_answer
                 a_new_session_ends_the_devices_others
                 a_session_needs_a_device_of_the_current_list
+                a_password_that_was_changed_meanwhile_begins_no_session
                 a_refresh_whose_reply_was_lost_gets_the_first_answer
                 a_spent_refresh_token_ends_the_session
                 sessions_are_ended_only_by_their_own_account

@@ -23,7 +23,7 @@ use super::passwords::Verdict;
 use super::sessions::{count, new_session, session_info, stored_list};
 use super::{Caller, RetiredNamesKey, ServiceError, Services, keys};
 use crate::domain::common_passwords::is_common;
-use crate::store::{AccountRecord, CreateAccount, DeviceRecord, NewAccount, NewSession};
+use crate::store::{AccountRecord, CreateAccount, DeviceRecord, LogIn, NewAccount, NewSession};
 
 mod identity;
 
@@ -124,7 +124,13 @@ impl Services {
         }
         match self.verify_password(password, Some(record.password_hash.clone())).await? {
             Verdict::Wrong => Ok(None),
-            Verdict::Right | Verdict::RightButOutdated => self.begin_session(session.clone()).await.map(Some),
+            Verdict::Right | Verdict::RightButOutdated => {
+                let log_in = LogIn { session: session.clone(), password_hash: record.password_hash.clone() };
+                match self.begin_session(log_in).await {
+                    Err(error) if error.code == ProblemCode::LoginFailed => Ok(None),
+                    begun => begun.map(Some),
+                }
+            }
         }
     }
 

@@ -60,7 +60,7 @@ impl Services {
         let now = self.core.clock.now();
         let added = added_keys(&current, &list, &request.added, now)?;
         let version = list.version();
-        let publish = PublishList { device_list: list, added, session: None };
+        let publish = PublishList { device_list: list, added, log_in: None };
         match self.core.store.publish_device_list(publish, now).await? {
             PublishOutcome::Published { removed: _, ended_sessions, notified } => {
                 self.core.end_sockets(&ended_sessions);
@@ -70,7 +70,9 @@ impl Services {
             }
             PublishOutcome::AlreadyCurrent => Ok(answer),
             PublishOutcome::Conflict => Err(ServiceError::new(ProblemCode::DeviceListConflict)),
-            PublishOutcome::UnknownAccount => Err(ServiceError::new(ProblemCode::Unauthenticated)),
+            PublishOutcome::UnknownAccount | PublishOutcome::PasswordChanged => {
+                Err(ServiceError::new(ProblemCode::Unauthenticated))
+            }
             PublishOutcome::SessionTaken => Err(ServiceError::new(ProblemCode::SessionConflict)),
         }
     }

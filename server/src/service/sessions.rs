@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sealpost_api::encoding::B64;
 use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
+use sealpost_api::password::Password;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::{
     LoginRequest, RefreshRequest, SessionGrant, SessionInfo, SessionList, SessionRequest, SessionsEnded,
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use super::limiter::{LimitKey, LimitName};
 use super::passwords::Verdict;
 use super::{Caller, ServiceError, Services, keys};
-use crate::store::{AccountRecord, NameMatch, NewSession, RotateRefreshToken, SessionRecord, StartSession};
+use crate::store::{AccountRecord, LogIn, NameMatch, NewSession, RotateRefreshToken, SessionRecord, StartSession};
 
 /// A log-in on a server without accounts, or with a text that is no name, is checked against this list and key, so that it
 /// costs the same signature checks. Their private halves are public, which is harmless: what they verify is never accepted.
@@ -128,14 +129,31 @@ impl Services {
             self.core.metrics.login(false);
             return Err(LOGIN_FAILED);
         };
-        if verdict == Verdict::RightButOutdated {
-            // The next log-in is as good a time as this one, when the pool is busy.
-            if let Ok(new) = self.core.passwords.hash(request.password).await {
-                self.core.store.rehash_password(record.id, &record.password_hash, &new).await?;
-            }
+        let mut log_in = LogIn { session: new_session, password_hash: record.password_hash };
+        // The next log-in is as good a time as this one, when the pool is busy.
+        if verdict == Verdict::RightButOutdated
+            && let Ok(new) = self.core.passwords.hash(request.password.clone()).await
+            && self.core.store.rehash_password(record.id, &log_in.password_hash, &new).await?
+        {
+            log_in.password_hash = new;
         }
         self.core.metrics.login(true);
-        self.begin_session(new_session).await
+        match self.begin_session(log_in.clone()).await {
+            Err(error) if error.code == ProblemCode::LoginFailed => self.log_in_again(log_in, request.password).await,
+            begun => begun,
+        }
+    }
+
+    /// The account has another hash than a moment ago: of another password, or of the same one, which another log-in has
+    /// hashed with today's parameters meanwhile.
+    async fn log_in_again(&self, log_in: LogIn, password: Password) -> Result<SessionGrant, ServiceError> {
+        let record = self.core.store.account(log_in.session.address.account).await?.ok_or(LOGIN_FAILED)?;
+        let hash = record.password_hash;
+        if hash == log_in.password_hash || self.verify_password(&password, Some(hash.clone())).await? == Verdict::Wrong
+        {
+            return Err(LOGIN_FAILED);
+        }
+        self.begin_session(LogIn { password_hash: hash, ..log_in }).await
     }
 
     /// Exchanges a refresh token for its successor, which the client has drawn.
@@ -245,16 +263,16 @@ impl Services {
     }
 
     /// Begins a session whose log-in was checked, and ends the device's others.
-    pub(super) async fn begin_session(&self, session: NewSession) -> Result<SessionGrant, ServiceError> {
-        let (id, address) = (session.id, session.address);
-        match self.core.store.start_session(session, self.core.clock.now()).await? {
+    pub(super) async fn begin_session(&self, log_in: LogIn) -> Result<SessionGrant, ServiceError> {
+        let (id, address) = (log_in.session.id, log_in.session.address);
+        match self.core.store.start_session(log_in, self.core.clock.now()).await? {
             StartSession::Started { generation, ended_sessions } => {
                 self.core.end_sockets(&ended_sessions);
                 self.grant(&address, id, generation)
             }
             StartSession::Repeated { generation } => self.grant(&address, id, generation),
             StartSession::Conflict => Err(ServiceError::new(ProblemCode::SessionConflict)),
-            StartSession::UnknownDevice => Err(LOGIN_FAILED),
+            StartSession::UnknownDevice | StartSession::PasswordChanged => Err(LOGIN_FAILED),
         }
     }
 
@@ -278,7 +296,7 @@ impl Services {
     /// Compares a password on the pool.
     pub(super) async fn verify_password(
         &self,
-        password: &sealpost_api::password::Password,
+        password: &Password,
         hash: Option<String>,
     ) -> Result<Verdict, ServiceError> {
         self.core.metrics.passwords_waiting(self.core.passwords.waiting());

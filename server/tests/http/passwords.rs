@@ -58,6 +58,36 @@ async fn logging_in_renews_a_hash_of_older_parameters() {
     assert!(after.contains("m=8,") && other.contains("m=16,"), "{after}");
 }
 
+/// The log-in has its password compared with the old hash, and begins its session after the operator has set a new one.
+#[tokio::test]
+async fn a_log_in_that_is_under_way_when_the_password_changes_begins_no_session() {
+    let passwords = PasswordSettings { memory_kib: 19_456, passes: 2, threads: 1, ..Options::default().passwords };
+    let server = TestServer::start(Options { passwords, ..Options::default() }).await;
+    let mut alice = Account::register(&server, "alice").await;
+    let (id, core) = (alice.id(), server.services.core());
+    // Two hashes stand before the log-in's: one in hand, one that waits.
+    let before: Vec<_> = (0..2)
+        .map(|_| {
+            let core = Arc::clone(core);
+            tokio::spawn(async move { core.passwords.hash(password(PASSWORD)).await.unwrap() })
+        })
+        .collect();
+    let other = Passwords::new(&Options::default().passwords, Arc::new(SystemRandom)).unwrap();
+    let other = other.hash(password("another phrase")).await.unwrap();
+    let changing = async {
+        while core.passwords.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        core.store.reset_password_hash(id, &other).await.unwrap().unwrap()
+    };
+    let (reply, _) = tokio::join!(alice.device.log_in(&server, "alice", PASSWORD), changing);
+    reply.refused(ProblemCode::LoginFailed);
+    assert_eq!(core.store.sessions(id).await.unwrap(), []);
+    for hash in before {
+        hash.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn threat_30_beyond_the_queue_of_passwords_the_server_says_when_to_come_back() {
     let passwords = PasswordSettings {

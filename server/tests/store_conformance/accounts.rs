@@ -3,7 +3,7 @@ use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_crypto::{AccountId, DeviceList};
 use sealpost_server::store::{CreateAccount, Erased, NameMatch, NewSession, OpenConnection, StartSession, Vacancy};
 
-use crate::world::{DAY, NOW, Person, S, fresh, one_time, rows};
+use crate::world::{DAY, NOW, Person, S, fresh, one_time, rows, with_password};
 
 pub(crate) async fn a_created_account_is_found_by_name_and_by_id(store: S) {
     let alice = Person::register(&store, "alice", 1).await;
@@ -76,7 +76,7 @@ pub(crate) async fn a_registration_repeated_after_a_lost_reply_finds_itself(stor
         }
         other => panic!("{other:?}"),
     }
-    let again = store.start_session(alice.devices[0].new_session(), NOW).await.unwrap();
+    let again = store.start_session(alice.devices[0].log_in(), NOW).await.unwrap();
     assert_eq!(again, StartSession::Repeated { generation: 1 });
 }
 
@@ -180,7 +180,7 @@ pub(crate) async fn the_record_of_what_was_erased_is_complete(store: S) {
         ..device.new_session()
     };
     alice.devices[0].session = again.id;
-    assert!(matches!(store.start_session(again, NOW).await.unwrap(), StartSession::Started { .. }));
+    assert!(matches!(store.start_session(with_password(again), NOW).await.unwrap(), StartSession::Started { .. }));
     let mut erased = store.delete_account(alice.id, alice.name_hash(), NOW).await.unwrap().unwrap();
     erased.ended_sessions.sort();
     let mut live: Vec<_> = alice.devices.iter().map(|device| device.session).collect();

@@ -8,7 +8,7 @@ use sealpost_server::store::{
 use crate::world::{Device, NOW, Person, S, fresh, rows, sign};
 
 fn publish(list: &sealpost_crypto::DeviceList) -> PublishList {
-    PublishList { device_list: list.clone(), added: vec![], session: None }
+    PublishList { device_list: list.clone(), added: vec![], log_in: None }
 }
 
 pub(crate) async fn a_list_follows_only_the_current_one(store: S) {
@@ -42,7 +42,7 @@ pub(crate) async fn of_concurrent_successors_one_becomes_current(store: S) {
     let tasks: Vec<_> = lists
         .iter()
         .map(|(list, keys)| {
-            let publish = PublishList { device_list: list.clone(), added: vec![keys.clone()], session: None };
+            let publish = PublishList { device_list: list.clone(), added: vec![keys.clone()], log_in: None };
             let store = store.clone();
             tokio::spawn(async move { store.publish_device_list(publish, NOW).await.unwrap() })
         })
@@ -125,7 +125,7 @@ pub(crate) async fn a_registration_that_returns_goes_on_with_its_numbers(store: 
     assert_eq!(gone, AcceptOutcome::Refused(Refusal::RecipientUnknown));
     device.session = sealpost_api::ids::SessionId::from_bytes(fresh());
     alice.publish(&store, vec![alice.devices[0].clone(), device.clone()]).await;
-    assert!(matches!(store.start_session(device.new_session(), NOW).await.unwrap(), StartSession::Started { .. }));
+    assert!(matches!(store.start_session(device.log_in(), NOW).await.unwrap(), StartSession::Started { .. }));
     let former_epoch = device.epoch;
     device.connect(&store, NOW).await;
     assert!(device.epoch > former_epoch);
@@ -138,8 +138,7 @@ pub(crate) async fn a_new_identity_replaces_devices_and_sessions_at_once(store: 
     let keys = AccountIdentityKeyPair::from_seed(&fresh());
     let device = Device::new(alice.id, 1);
     let list = sign(&keys, alice.id, 3, alice.list.hash(), true, std::slice::from_ref(&device));
-    let publish =
-        PublishList { device_list: list.clone(), added: vec![device.keys()], session: Some(device.new_session()) };
+    let publish = PublishList { device_list: list.clone(), added: vec![device.keys()], log_in: Some(device.log_in()) };
     match store.publish_device_list(publish.clone(), NOW).await.unwrap() {
         PublishOutcome::Published { removed, ended_sessions, .. } => {
             assert_eq!(removed, alice.devices.iter().map(|device| device.address).collect::<Vec<_>>());
@@ -150,7 +149,7 @@ pub(crate) async fn a_new_identity_replaces_devices_and_sessions_at_once(store: 
     let sessions = store.sessions(alice.id).await.unwrap();
     assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [device.session]);
     assert_eq!(store.publish_device_list(publish, NOW).await.unwrap(), PublishOutcome::AlreadyCurrent);
-    let repeated = store.start_session(device.new_session(), NOW).await.unwrap();
+    let repeated = store.start_session(device.log_in(), NOW).await.unwrap();
     assert_eq!(repeated, StartSession::Repeated { generation: 1 });
     let opened = store.open_connection(device.address, device.session, 1, NOW).await.unwrap();
     assert!(matches!(opened, OpenConnection::Opened { epoch: ConnectionEpoch(1), .. }));
@@ -162,7 +161,7 @@ pub(crate) async fn a_session_id_in_use_stops_a_new_identity(store: S) {
     let mut device = Device::new(alice.id, 1);
     device.session = alice.devices[0].session;
     let list = sign(&keys, alice.id, 2, alice.list.hash(), true, std::slice::from_ref(&device));
-    let publish = PublishList { device_list: list, added: vec![device.keys()], session: Some(device.new_session()) };
+    let publish = PublishList { device_list: list, added: vec![device.keys()], log_in: Some(device.log_in()) };
     assert_eq!(store.publish_device_list(publish, NOW).await.unwrap(), PublishOutcome::SessionTaken);
     assert!(store.device(alice.devices[0].address).await.unwrap().is_some());
     assert!(store.session(alice.devices[0].session).await.unwrap().is_some());

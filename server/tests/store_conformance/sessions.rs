@@ -1,7 +1,10 @@
 use sealpost_api::ids::{RefreshTokenHash, SessionId, StoreId};
-use sealpost_server::store::{AfterRestore, OpenConnection, RotateRefreshToken, StartSession};
+use sealpost_crypto::AccountIdentityKeyPair;
+use sealpost_server::store::{
+    AfterRestore, LogIn, OpenConnection, PublishList, PublishOutcome, RotateRefreshToken, StartSession,
+};
 
-use crate::world::{DAY, Device, NOW, Person, S, fresh, one_time};
+use crate::world::{DAY, Device, NOW, Person, S, fresh, one_time, sign, with_password};
 
 fn token() -> RefreshTokenHash {
     RefreshTokenHash::from_bytes(fresh())
@@ -11,17 +14,17 @@ pub(crate) async fn a_start_repeated_at_the_first_token_gets_the_first_answer(st
     let mut alice = Person::register(&store, "alice", 1).await;
     let device = &mut alice.devices[0];
     (device.session, device.refresh_hash) = (SessionId::from_bytes(fresh()), token());
-    let start = || store.start_session(device.new_session(), NOW);
+    let start = || store.start_session(device.log_in(), NOW);
     assert!(matches!(start().await.unwrap(), StartSession::Started { generation: 1, .. }));
     assert_eq!(start().await.unwrap(), StartSession::Repeated { generation: 1 });
     let mut other = device.new_session();
     other.refresh_hash = token();
-    assert_eq!(store.start_session(other, NOW).await.unwrap(), StartSession::Conflict);
+    assert_eq!(store.start_session(with_password(other), NOW).await.unwrap(), StartSession::Conflict);
     store.rotate_refresh_token(device.session, device.refresh_hash, token(), NOW).await.unwrap();
     assert_eq!(start().await.unwrap(), StartSession::Conflict);
     assert!(store.session(device.session).await.unwrap().is_some(), "a conflict ends nothing");
     store.end_session(alice.id, alice.devices[0].session).await.unwrap();
-    let ended = store.start_session(alice.devices[0].new_session(), NOW).await.unwrap();
+    let ended = store.start_session(alice.devices[0].log_in(), NOW).await.unwrap();
     assert_eq!(ended, StartSession::Conflict);
 }
 
@@ -29,7 +32,7 @@ pub(crate) async fn a_new_session_ends_the_devices_others(store: S) {
     let alice = Person::register(&store, "alice", 2).await;
     let mut again = alice.devices[0].new_session();
     (again.id, again.refresh_hash) = (SessionId::from_bytes(fresh()), token());
-    let started = store.start_session(again.clone(), NOW.saturating_add(1)).await.unwrap();
+    let started = store.start_session(with_password(again.clone()), NOW.saturating_add(1)).await.unwrap();
     assert_eq!(started, StartSession::Started { generation: 1, ended_sessions: vec![alice.devices[0].session] });
     let sessions: Vec<_> = store.sessions(alice.id).await.unwrap().into_iter().map(|session| session.id).collect();
     assert_eq!(sessions, [alice.devices[1].session, again.id]);
@@ -38,9 +41,28 @@ pub(crate) async fn a_new_session_ends_the_devices_others(store: S) {
 pub(crate) async fn a_session_needs_a_device_of_the_current_list(store: S) {
     let alice = Person::register(&store, "alice", 1).await;
     let stranger = Device::new(alice.id, 1);
-    assert_eq!(store.start_session(stranger.new_session(), NOW).await.unwrap(), StartSession::UnknownDevice);
+    assert_eq!(store.start_session(stranger.log_in(), NOW).await.unwrap(), StartSession::UnknownDevice);
     assert_eq!(store.session(stranger.session).await.unwrap(), None);
     assert_eq!(store.sessions(alice.id).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_password_that_was_changed_meanwhile_begins_no_session(store: S) {
+    let alice = Person::register(&store, "alice", 1).await;
+    let mut again = alice.devices[0].new_session();
+    (again.id, again.refresh_hash) = (SessionId::from_bytes(fresh()), token());
+    let keys = AccountIdentityKeyPair::from_seed(&fresh());
+    let device = Device::new(alice.id, 1);
+    let list = sign(&keys, alice.id, 2, alice.list.hash(), true, std::slice::from_ref(&device));
+    let publish = PublishList { device_list: list, added: vec![device.keys()], log_in: Some(device.log_in()) };
+    // Both were compared with the first hash; then the password changes.
+    store.reset_password_hash(alice.id, "hash 2").await.unwrap().unwrap();
+    let started = store.start_session(with_password(again.clone()), NOW).await.unwrap();
+    assert_eq!(started, StartSession::PasswordChanged);
+    assert_eq!(store.publish_device_list(publish, NOW).await.unwrap(), PublishOutcome::PasswordChanged);
+    assert_eq!(store.sessions(alice.id).await.unwrap(), []);
+    assert!(store.device(alice.devices[0].address).await.unwrap().is_some());
+    let log_in = LogIn { session: again, password_hash: "hash 2".to_owned() };
+    assert!(matches!(store.start_session(log_in, NOW).await.unwrap(), StartSession::Started { .. }));
 }
 
 pub(crate) async fn a_refresh_whose_reply_was_lost_gets_the_first_answer(store: S) {

@@ -14,7 +14,7 @@ use sealpost_crypto::{
     SignedPrekeyId, UnixMillis,
 };
 use sealpost_server::store::{
-    Accept, AcceptOutcome, CreateAccount, DeviceKeys, NewAccount, NewSession, OpenConnection, PublishList,
+    Accept, AcceptOutcome, CreateAccount, DeviceKeys, LogIn, NewAccount, NewSession, OpenConnection, PublishList,
     PublishOutcome, QueueItem, QueueLimits, StartSession, Store,
 };
 
@@ -62,6 +62,14 @@ pub(crate) fn signed(key_id: u32) -> SignedPrekey {
     }
 }
 
+/// What everybody registers with.
+const PASSWORD_HASH: &str = "hash 1";
+
+/// A session for somebody who showed the password that people register with.
+pub(crate) fn with_password(session: NewSession) -> LogIn {
+    LogIn { session, password_hash: PASSWORD_HASH.to_owned() }
+}
+
 /// A device with an open connection.
 #[derive(Clone)]
 pub(crate) struct Device {
@@ -87,6 +95,11 @@ impl Device {
 
     pub(crate) fn new_session(&self) -> NewSession {
         NewSession { id: self.session, address: self.address, refresh_hash: self.refresh_hash }
+    }
+
+    /// The same with the password that people register with.
+    pub(crate) fn log_in(&self) -> LogIn {
+        with_password(self.new_session())
     }
 
     pub(crate) fn keys(&self) -> DeviceKeys {
@@ -181,7 +194,7 @@ impl Person {
         NewAccount {
             username: self.name.clone(),
             username_hash: self.name_hash(),
-            password_hash: "hash 1".to_owned(),
+            password_hash: PASSWORD_HASH.to_owned(),
             device_list: self.list.clone(),
             keys: self.devices[0].keys(),
             session: self.devices[0].new_session(),
@@ -205,7 +218,7 @@ impl Person {
         let known: Vec<_> = self.devices.iter().map(|device| device.address).collect();
         let added = devices.iter().filter(|device| !known.contains(&device.address)).map(Device::keys).collect();
         let list = self.next_list(&devices);
-        let publish = PublishList { device_list: list.clone(), added, session: None };
+        let publish = PublishList { device_list: list.clone(), added, log_in: None };
         let outcome = store.publish_device_list(publish, NOW).await.unwrap();
         if matches!(outcome, PublishOutcome::Published { .. }) {
             (self.list, self.devices) = (list, devices);
@@ -219,7 +232,7 @@ impl Person {
         devices.push(Device::new(self.id, device));
         assert!(matches!(self.publish(store, devices).await, PublishOutcome::Published { .. }));
         let added = self.devices.last_mut().unwrap();
-        let started = store.start_session(added.new_session(), NOW).await.unwrap();
+        let started = store.start_session(added.log_in(), NOW).await.unwrap();
         assert!(matches!(started, StartSession::Started { generation: 1, .. }), "{started:?}");
         added.connect(store, NOW).await;
     }

@@ -31,7 +31,7 @@ use sealpost_server::service::tokens::{TokenKey, Tokens};
 use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceMetrics, ServiceSettings, Services};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sealpost_server::store::{
-    CreateAccount, DeviceKeys, NewAccount, NewSession, PublishList, PublishOutcome, QueueLimits, StartSession,
+    CreateAccount, DeviceKeys, LogIn, NewAccount, NewSession, PublishList, PublishOutcome, QueueLimits, StartSession,
     Store as _,
 };
 use sealpost_server::ws::OriginPolicy;
@@ -233,7 +233,7 @@ impl World {
         let list = DeviceList::sign(&person.identity, body).unwrap();
         let new: Vec<_> = devices.iter().filter(|device| !known(device)).cloned().collect();
         let added = new.iter().map(|device| self.keys(device)).collect();
-        let publish = PublishList { device_list: list.clone(), added, session: None };
+        let publish = PublishList { device_list: list.clone(), added, log_in: None };
         match self.core().store.publish_device_list(publish, self.clock.now()).await.unwrap() {
             PublishOutcome::Published { ended_sessions, notified, .. } => {
                 self.core().end_sockets(&ended_sessions);
@@ -244,7 +244,9 @@ impl World {
         }
         for device in &new {
             let session = NewSession { id: device.session, address: device.address, refresh_hash: device.refresh_hash };
-            let started = self.core().store.start_session(session, self.clock.now()).await.unwrap();
+            let password_hash = self.core().store.account(person.id).await.unwrap().unwrap().password_hash;
+            let log_in = LogIn { session, password_hash };
+            let started = self.core().store.start_session(log_in, self.clock.now()).await.unwrap();
             assert!(matches!(started, StartSession::Started { generation: 1, .. }));
         }
         person.list = list;

@@ -14,7 +14,7 @@ use crate::service::limiter::{LimitKey, LimitName};
 use crate::service::passwords::Verdict;
 use crate::service::sessions::new_session;
 use crate::service::{ServiceError, Services};
-use crate::store::{AccountRecord, NewSession, PublishList, PublishOutcome};
+use crate::store::{AccountRecord, LogIn, NewSession, PublishList, PublishOutcome};
 
 impl Services {
     /// The account's id and newest list, to which a new identity's list is chained.
@@ -52,14 +52,15 @@ impl Services {
         let now = self.core.clock.now();
         let session = new_session(&request.session, keys::address(&list, entry));
         self.verify_log_in(&session, &entry.identity, &request.session)?;
+        let log_in = LogIn { session: session.clone(), password_hash: record.password_hash.clone() };
         if list == current {
-            return self.begin_session(session).await;
+            return self.begin_session(log_in).await;
         }
         check_new_identity(&current, &list)?;
         self.limit(LimitName::PublishAccount, LimitKey::Account(record.id))?;
         let keys = keys::device_keys(&list, &request.device, now)?;
         let version = list.version();
-        let publish = PublishList { device_list: list, added: vec![keys], session: Some(session.clone()) };
+        let publish = PublishList { device_list: list, added: vec![keys], log_in: Some(log_in.clone()) };
         match self.core.store.publish_device_list(publish, now).await? {
             PublishOutcome::Published { removed: _, ended_sessions, notified } => {
                 self.core.end_sockets(&ended_sessions);
@@ -67,9 +68,11 @@ impl Services {
                 self.core.announce_device_list(record.id, version);
                 self.granted(session).await
             }
-            PublishOutcome::AlreadyCurrent => self.begin_session(session).await,
+            PublishOutcome::AlreadyCurrent => self.begin_session(log_in).await,
             PublishOutcome::Conflict => Err(ServiceError::new(ProblemCode::DeviceListConflict)),
-            PublishOutcome::UnknownAccount => Err(ServiceError::new(ProblemCode::LoginFailed)),
+            PublishOutcome::UnknownAccount | PublishOutcome::PasswordChanged => {
+                Err(ServiceError::new(ProblemCode::LoginFailed))
+            }
             PublishOutcome::SessionTaken => Err(ServiceError::new(ProblemCode::SessionConflict)),
         }
     }

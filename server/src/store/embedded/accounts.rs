@@ -14,8 +14,8 @@ use super::job::Class;
 use super::writer::Tx;
 use super::{EmbeddedStore, admin, devices, prekeys, rows, sessions};
 use crate::store::{
-    AccountRecord, AccountStore, CreateAccount, Erased, NameMatch, NewAccount, PublishList, PublishOutcome, StoreError,
-    Vacancy,
+    AccountRecord, AccountStore, CreateAccount, Erased, LogIn, NameMatch, NewAccount, PublishList, PublishOutcome,
+    StoreError, Vacancy,
 };
 
 #[async_trait]
@@ -236,13 +236,23 @@ fn insert_list(db: &Connection, account: AccountId, version: u64, encoded: &[u8]
     Ok(())
 }
 
-/// Exchanges the password hash if it is still the expected one.
-fn exchange_hash(db: &Connection, account: AccountId, expected: &str, new: &str) -> Result<bool, DbError> {
+/// Whether the account's password hash is the expected one; `None` for no account.
+fn is_hash(db: &Connection, account: AccountId, expected: &str) -> Result<Option<bool>, DbError> {
     let current: Option<String> = db
         .prepare_cached("SELECT password_hash FROM accounts WHERE account_id = ?1")?
         .query_row([account.as_bytes()], |row| row.get(0))
         .optional()?;
-    if !current.is_some_and(|current| current.as_bytes().ct_eq(expected.as_bytes()).into()) {
+    Ok(current.map(|current| current.as_bytes().ct_eq(expected.as_bytes()).into()))
+}
+
+/// Whether the account has another password by now than the one that was shown; an account that is not there has none.
+pub(super) fn has_other_hash(db: &Connection, account: AccountId, expected: &str) -> Result<bool, DbError> {
+    Ok(is_hash(db, account, expected)? == Some(false))
+}
+
+/// Exchanges the password hash if it is still the expected one.
+fn exchange_hash(db: &Connection, account: AccountId, expected: &str, new: &str) -> Result<bool, DbError> {
+    if is_hash(db, account, expected)? != Some(true) {
         return Ok(false);
     }
     db.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE account_id = ?1")?
@@ -264,9 +274,12 @@ fn publish_list(tx: &mut Tx<'_>, publish: &PublishList, now: UnixMillis) -> Resu
     if hash != list.previous_hash() || version.checked_add(1) != Some(list.version()) {
         return Ok(PublishOutcome::Conflict);
     }
-    if let Some(session) = &publish.session {
+    if let Some(LogIn { session, password_hash }) = &publish.log_in {
         if admin::disabled(db, account)? {
             return Ok(PublishOutcome::UnknownAccount);
+        }
+        if has_other_hash(db, account, password_hash)? {
+            return Ok(PublishOutcome::PasswordChanged);
         }
         if sessions::taken(db, session.id)? {
             return Ok(PublishOutcome::SessionTaken);
@@ -288,8 +301,8 @@ fn publish_list(tx: &mut Tx<'_>, publish: &PublishList, now: UnixMillis) -> Resu
         if let Some(keys) = publish.added.iter().find(|keys| keys.device == entry.device) {
             prekeys::begin(db, dev, keys)?;
         }
-        if let Some(session) = publish.session.as_ref().filter(|session| session.address == address) {
-            sessions::insert(db, session, dev, now)?;
+        if let Some(log_in) = publish.log_in.as_ref().filter(|log_in| log_in.session.address == address) {
+            sessions::insert(db, &log_in.session, dev, now)?;
         }
     }
     insert_list(db, account, list.version(), list.encoded())?;

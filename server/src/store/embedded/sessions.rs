@@ -8,16 +8,16 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::DbError;
 use super::job::Class;
-use super::{EmbeddedStore, admin, queue, rows};
-use crate::store::{NewSession, RotateRefreshToken, SessionRecord, SessionStore, StartSession, StoreError};
+use super::{EmbeddedStore, accounts, admin, queue, rows};
+use crate::store::{LogIn, NewSession, RotateRefreshToken, SessionRecord, SessionStore, StartSession, StoreError};
 
 /// The generation that a session begins with.
 const FIRST_GENERATION: u32 = 1;
 
 #[async_trait]
 impl SessionStore for EmbeddedStore {
-    async fn start_session(&self, session: NewSession, now: UnixMillis) -> Result<StartSession, StoreError> {
-        self.write(Class::Direct, move |tx| start_session(tx.db, &session, now)).await
+    async fn start_session(&self, log_in: LogIn, now: UnixMillis) -> Result<StartSession, StoreError> {
+        self.write(Class::Direct, move |tx| start_session(tx.db, &log_in, now)).await
     }
 
     async fn session(&self, session: SessionId) -> Result<Option<SessionRecord>, StoreError> {
@@ -132,9 +132,16 @@ pub(super) fn insert(db: &Connection, session: &NewSession, dev: i64, now: UnixM
     Ok(())
 }
 
-fn start_session(db: &Connection, session: &NewSession, now: UnixMillis) -> Result<StartSession, DbError> {
+fn start_session(
+    db: &Connection,
+    LogIn { session, password_hash }: &LogIn,
+    now: UnixMillis,
+) -> Result<StartSession, DbError> {
     if admin::disabled(db, session.address.account)? {
         return Ok(StartSession::UnknownDevice);
+    }
+    if accounts::has_other_hash(db, session.address.account, password_hash)? {
+        return Ok(StartSession::PasswordChanged);
     }
     let dev = queue::listed(db, &session.address)?;
     if let Some(known) = stored(db, session.id)? {
