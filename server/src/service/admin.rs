@@ -221,8 +221,7 @@ impl Services {
         self.core.random.fill(&mut id);
         let ended = self.core.store.after_restore(StoreId::from_bytes(id)).await?;
         // The store says how many sessions ended; whose sockets are open is the hub's knowledge.
-        let sessions: Vec<_> = self.core.hub.active().into_iter().map(|(_, session)| session).collect();
-        self.core.end_sockets(&sessions);
+        self.core.end_sockets(&self.core.hub.sessions());
         Ok(ended)
     }
 

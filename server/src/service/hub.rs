@@ -189,17 +189,10 @@ impl Hub {
         self.registry.lock().connections
     }
 
-    /// The sessions and devices of the active sockets, for the sweep.
+    /// The sessions of all sockets, also of those whose epoch is not durable yet.
     #[must_use]
-    pub fn active(&self) -> Vec<(DeviceAddress, SessionId)> {
-        let registry = self.registry.lock();
-        registry
-            .accounts
-            .values()
-            .flatten()
-            .filter(|entry| entry.epoch.is_some())
-            .map(|entry| (entry.address, entry.session))
-            .collect()
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.registry.lock().sessions.keys().copied().collect()
     }
 
     /// Does what a hint from another node asks for.

@@ -6,6 +6,7 @@ use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
 use sealpost_api::password::{AccessToken, Password};
 use sealpost_api::problem::ProblemCode;
+use sealpost_server::service::hub::CloseReason;
 use sealpost_server::service::stream::StreamSettings;
 
 use super::world::{Got, Options, PASSWORD, World, eventually, text};
@@ -28,6 +29,17 @@ async fn threat_22_a_second_socket_takes_over_and_what_the_first_acks_then_count
     assert_eq!(first.closed().await, Some(close::REPLACED));
     assert_eq!(second.until_drained().await.len(), 1, "the second gets everything");
     assert_eq!(world.queued(&bob.devices[0]).await, 1);
+}
+
+/// Its place in the hub comes before its epoch; when the store is asked for one, the session has ended or ends right after.
+#[actix_web::test]
+async fn after_a_restore_a_socket_that_is_just_opening_ends_too() {
+    let world = World::start().await;
+    let bob = world.person("bob").await;
+    let device = &bob.devices[0];
+    let opening = world.core().hub.register(device.address, device.session).unwrap();
+    world.services.after_restore().await.unwrap();
+    assert_eq!(opening.mailbox.close_reason(), Some(CloseReason::SessionEnded));
 }
 
 #[actix_web::test]
