@@ -267,6 +267,11 @@ impl EmbeddedStore {
         let mut connection = connection::open_writer(&folder.database(), options.cache_bytes, options.never_sync)?;
         verify::at_start(&connection, &folder.database())?;
         migrations::apply(&mut connection)?;
+        // A server that was killed may have left what it erased in the log. A reader in the way is no reason not to start.
+        checkpoint::truncate(&connection).map_err(|error| match error {
+            DbError::Sqlite(error) => OpenError::Database(error),
+            DbError::Answer(_) | DbError::Corrupt(_) => OpenError::NotDurable("the log could not be written back"),
+        })?;
         folder.sync().map_err(|source| OpenError::Folder { path: folder.path().to_owned(), source })?;
         if let Some(pages) = options.pages_max {
             connection.pragma_update(None, "max_page_count", pages)?;

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,58 @@ async fn the_log_is_empty_when_the_erasure_is_answered() {
     assert!(fs::metadata(path.join("sealpost.db-wal")).unwrap().len() > 0);
     store.delete_account(alice.id, [9; 32], NOW).await.unwrap().unwrap();
     assert_eq!(fs::metadata(path.join("sealpost.db-wal")).unwrap().len(), 0);
+}
+
+/// A backup reads for minutes; the log cannot be emptied so long, and nobody who sends has to wait for each try.
+#[tokio::test]
+async fn while_a_reader_keeps_the_log_others_do_not_wait_for_an_erasure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let store = open(&path);
+    let (erased, alice) = (Person::register(&store, "erased", 1).await, Person::register(&store, "alice", 1).await);
+    let bob = Person::register(&store, "bob", 1).await;
+    let mut number = 0;
+    let mut fifty = async || {
+        let begin = Instant::now();
+        for _ in 0..50 {
+            number += 1;
+            alice.devices[0].send(&store, number, &bob, "a message").await;
+        }
+        begin.elapsed()
+    };
+    let before = fifty().await;
+    let reader = rusqlite::Connection::open(path.join("sealpost.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM accounts").unwrap();
+    reader.query_row("SELECT count(*) FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap();
+    store.delete_account(erased.id, [9; 32], NOW).await.unwrap().unwrap();
+    let meanwhile = fifty().await;
+    // Fifty tries of a tenth of a second each are five seconds.
+    assert!(meanwhile < before * 2 + Duration::from_millis(2_500), "{before:?} {meanwhile:?}");
+    reader.execute_batch("COMMIT").unwrap();
+}
+
+/// The server may be killed while a reader keeps the log; the next start forgets what the log still holds.
+#[tokio::test]
+async fn what_a_killed_server_left_in_the_log_is_gone_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let store = open(&path);
+    let alice = Person::register(&store, "erased_account", 1).await;
+    let reader = rusqlite::Connection::open(path.join("sealpost.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM accounts").unwrap();
+    reader.query_row("SELECT count(*) FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap();
+    store.delete_account(alice.id, [9; 32], NOW).await.unwrap().unwrap();
+    // The files as a kill leaves them.
+    fs::DirBuilder::new().mode(0o700).create(&copy).unwrap();
+    for name in ["sealpost.db", "sealpost.db-wal"] {
+        fs::copy(path.join(name), copy.join(name)).unwrap();
+    }
+    let canaries = canaries(&alice, &[], &[]);
+    assert!(!canaries.found_below(&copy).is_empty(), "the search finds what is there");
+    let again = open(&copy);
+    assert_eq!(canaries.found_below(&copy), Vec::<String>::new());
+    again.close().await;
+    reader.execute_batch("COMMIT").unwrap();
 }
 
 /// A column without a line in the table would be kept without a reason, and a line without a column would say too much.

@@ -32,7 +32,7 @@ const BATCH_MAX_JOBS: usize = 512;
 /// Bytes in one transaction, so that its pages stay in the cache.
 const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Between two tries to empty the log of what was erased, when a reader is in the way and nothing is written.
+/// Between two tries to empty the log of what was erased, when a reader is in the way.
 const FORGET_AGAIN: Duration = Duration::from_millis(500);
 
 /// What an operation works on.
@@ -67,6 +67,8 @@ struct Writer {
     erased: u64,
     /// The log still holds what an operation deleted for good.
     forget: bool,
+    /// Not before then is it tried again to empty the log: each try may take a while.
+    forget_at: Instant,
     closing: bool,
 }
 
@@ -87,6 +89,7 @@ pub(super) fn spawn(
         shared,
         erased: 0,
         forget: false,
+        forget_at: Instant::now(),
         closing: false,
     };
     let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
@@ -163,10 +166,12 @@ impl Writer {
         }
     }
 
-    /// Empties the log if it holds what was erased. A reader may be in the way; then it is tried again soon.
+    /// Empties the log if it holds what was erased. A reader may be in the way; then it is tried again soon, but not after each
+    /// transaction: a backup is in the way for minutes, and nobody may wait for every one of the tries.
     fn forget_deleted(&mut self) -> Result<(), DbError> {
-        if self.forget {
+        if self.forget && Instant::now() >= self.forget_at {
             self.forget = !checkpoint::truncate(&self.connection)?;
+            self.forget_at = Instant::now().checked_add(FORGET_AGAIN).unwrap_or(self.forget_at);
         }
         Ok(())
     }
@@ -218,7 +223,9 @@ impl Writer {
             match written {
                 Ok(()) => {
                     self.count(1, job.bytes());
+                    let forgotten = self.forget_deleted();
                     job.finish(Ok(()));
+                    forgotten?;
                 }
                 Err(error) if error.is_fatal() => {
                     batch.insert(0, job);
@@ -242,8 +249,13 @@ impl Writer {
                 self.cache.clear();
             }
         }
-        let (erased, forget) = (&mut self.erased, &mut self.forget);
-        job.run(&mut Tx { db: &self.connection, cache: &mut self.cache, space: &mut self.space, erased, forget })?;
+        let (erased, mut forget) = (&mut self.erased, false);
+        let (db, cache, space) = (&self.connection, &mut self.cache, &mut self.space);
+        job.run(&mut Tx { db, cache, space, erased, forget: &mut forget })?;
+        if forget {
+            self.forget = true;
+            self.forget_at = Instant::now();
+        }
         if job.class() == Class::Sweeping {
             self.cache.clear();
         }
