@@ -10,7 +10,7 @@ use super::files;
 use super::manifest::{self, Manifest};
 use crate::config::{BackupArgs, default_data};
 use crate::domain::clock::{Clock as _, SystemClock};
-use crate::files::{private_folder, replace};
+use crate::files::replace;
 use crate::store::embedded::{DATABASE, copy_database};
 
 /// Of which a line is written where nobody sees a line change: each tenth.
@@ -36,7 +36,7 @@ pub fn run(args: &BackupArgs) -> Result<()> {
     let taken_at = SystemClock.now().0;
     let target = target(&args.to, taken_at)?;
     let unfinished = beside(&target, "unfinished")?;
-    files::remove_folder(&unfinished)?;
+    let _making = files::begin_folder(&unfinished)?;
     let (manifest, left_out) = make(&data, &unfinished, taken_at, args.json)
         .and_then(|made| {
             std::fs::rename(&unfinished, &target)
@@ -90,7 +90,6 @@ pub(super) fn beside(path: &Path, ending: &str) -> Result<PathBuf> {
 
 /// Writes the backup's files, the manifest last.
 fn make(data: &Path, folder: &Path, taken_at: u64, quiet: bool) -> Result<(Manifest, u64)> {
-    private_folder(folder)?;
     let mut said = 0;
     let copied = copy_database(data, &folder.join(DATABASE), &mut |done, pages| {
         if !quiet {

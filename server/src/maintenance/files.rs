@@ -5,7 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -13,10 +14,12 @@ use sha2::{Digest as _, Sha256};
 const CHUNK_BYTES: usize = 128 * 1024;
 /// The folder of the certificate authority, in the data folder and in a backup.
 const TLS: &str = "tls";
-/// What a data folder has beside its database that cannot be made anew: without the key the names of deleted accounts would
-/// be free again, and clients have pinned the authority. The keys of access tokens are not among it: a restore draws new
+/// Without it the names of deleted accounts would be free again, and no server starts.
+pub(super) const RETIRED_NAMES_KEY: &str = "retired_names.key";
+/// What a data folder has beside its database that cannot be made anew: the key above, and the authority, which clients have
+/// pinned. The keys of access tokens are not among it: a restore draws new
 /// ones. Nor is the pepper, which whoever finds a backup must not have.
-const KEPT: [&str; 3] = ["retired_names.key", "tls/ca.pem", "tls/ca.key"];
+const KEPT: [&str; 3] = [RETIRED_NAMES_KEY, "tls/ca.pem", "tls/ca.key"];
 
 /// One file of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +91,24 @@ pub(super) fn sync_parent(path: &Path) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => sync_folder(Path::new(".")),
     }
+}
+
+/// Makes a folder in place of one that an earlier run may have left, and holds it until the file is dropped. Another run that
+/// holds it still is left alone.
+pub(super) fn begin_folder(path: &Path) -> Result<File> {
+    let hold = || -> Result<File> {
+        let folder = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(folder),
+            Err(rustix::io::Errno::WOULDBLOCK) => bail!("another backup is being made in {}", path.display()),
+            Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        }
+    };
+    let left = if path.exists() { Some(hold()?) } else { None };
+    remove_folder(path)?;
+    drop(left);
+    crate::files::private_folder(path)?;
+    hold()
 }
 
 /// Removes a folder that an earlier run may have left.

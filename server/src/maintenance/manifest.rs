@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Entry};
+use crate::store::embedded::DATABASE;
 
 /// Its name in the backup; written last, so that a folder with it is a whole backup.
 pub(super) const NAME: &str = "manifest.json";
@@ -68,6 +69,11 @@ impl Manifest {
     /// What of the backup is not as it was written, in words.
     pub(super) fn differences(&self, backup: &Path) -> Vec<String> {
         let mut found = Vec::new();
+        for needed in [DATABASE, files::RETIRED_NAMES_KEY] {
+            if !self.files.iter().any(|entry| entry.name == needed) {
+                found.push(format!("{needed} is not among its files"));
+            }
+        }
         for entry in &self.files {
             // A backup may come from elsewhere: it names files inside of itself and nothing else.
             if !files::is_inside(&entry.name) {

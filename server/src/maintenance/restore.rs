@@ -1,8 +1,9 @@
 //! `sealpost-server restore`: a data folder from a backup, in which nothing comes to life again that had ended.
 //!
-//! The folder may be a mount point, so everything happens inside of it: the backup is copied into [`RESTORING`], checked
-//! and changed there, what was there before moves into a folder beside, and then the new files take their places. As long as
-//! [`RESTORING`] is there no server starts on the folder, so an interrupted restore is begun again, never overlooked.
+//! The folder may be a mount point, so everything happens inside of it: the backup is copied into [`STAGING`], checked and
+//! changed there, what was there before moves into a folder beside, and then the new files take their places. From the first
+//! move to the last there is a folder [`RESTORING`], beside which no server starts: an interrupted restore is begun again, never
+//! overlooked. One that fails before the first move keeps no server from what is still there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,10 @@ use crate::serve::write_new_token_keys;
 use crate::store::embedded::{DATABASE, EmbeddedOptions, EmbeddedStore, LOCK, RESTORING, lock_folder};
 use crate::store::{AfterRestore, Store as _};
 
+/// The new files until they are in their places.
+const STAGING: &str = "restoring.unfinished";
 /// What may be in a folder that counts as empty: the lock, what a file system puts there, and an interrupted restore.
-const NOTHING: [&str; 3] = [LOCK, "lost+found", RESTORING];
+const NOTHING: [&str; 4] = [LOCK, "lost+found", RESTORING, STAGING];
 /// Beginning of the name of the folder that keeps what was there before.
 const REPLACED: &str = "replaced-";
 
@@ -60,8 +63,9 @@ pub fn run(args: &RestoreArgs) -> Result<()> {
     if !former.is_empty() && !args.replace {
         bail!("{} is not empty; with --replace what is in it moves into a folder beside it", data.display());
     }
-    let staging = data.join(RESTORING);
-    let ended = stage(&args.from, &manifest, &staging)?;
+    let staging = data.join(STAGING);
+    let ended = stage(&args.from, &manifest, &staging).inspect_err(|_| drop(files::remove_folder(&staging)))?;
+    begin_moving(&data)?;
     let replaced = set_aside(&data, &former)?;
     put_in_place(&staging, &data)?;
     print(args, &data, &manifest, ended, replaced.as_deref())
@@ -113,6 +117,15 @@ fn stage(backup: &Path, manifest: &Manifest, staging: &Path) -> Result<AfterRest
     Ok(ended)
 }
 
+/// From now on no server starts here. An earlier restore may have come as far.
+fn begin_moving(data: &Path) -> Result<()> {
+    let marker = data.join(RESTORING);
+    if !marker.exists() {
+        private_folder(&marker)?;
+    }
+    files::sync_folder(data)
+}
+
 /// Moves what was there into a folder beside; the database goes first, because without it nothing can be served.
 fn set_aside(data: &Path, former: &[PathBuf]) -> Result<Option<PathBuf>> {
     if former.is_empty() {
@@ -141,7 +154,8 @@ fn put_in_place(staging: &Path, data: &Path) -> Result<()> {
             .with_context(|| format!("cannot move {} out of {}", name.display(), staging.display()))?;
     }
     files::sync_folder(data)?;
-    fs::remove_dir(staging).with_context(|| format!("cannot remove {}", staging.display()))?;
+    files::remove_folder(staging)?;
+    files::remove_folder(&data.join(RESTORING))?;
     files::sync_folder(data)
 }
 

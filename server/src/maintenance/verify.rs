@@ -51,7 +51,7 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
 
 /// What a data folder should have beside its database.
 fn missing(data: &Path) -> Vec<String> {
-    let key = "retired_names.key";
+    let key = files::RETIRED_NAMES_KEY;
     if files::kept(data).any(|name| name == key) { Vec::new() } else { vec![format!("{key} is missing")] }
 }
 

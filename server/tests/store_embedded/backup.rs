@@ -270,6 +270,66 @@ async fn an_interrupted_restore_is_begun_again_and_never_served() {
     drop(try_open(&data).unwrap());
 }
 
+/// A restore that fails, or is killed, before it has touched anything leaves a folder that is served as before.
+#[tokio::test]
+async fn a_restore_that_ends_before_anything_was_moved_stands_in_nobodys_way() {
+    let place = Place::new();
+    place.back_up("backup").unwrap();
+    // The copy of this one fails in the middle.
+    let manifest = place.path("backup").join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let entry = &text[text.find("{\n      \"name\": \"sealpost.db\"").unwrap()..];
+    let entry = &entry[..=entry.find('}').unwrap()];
+    fs::write(&manifest, text.replace(entry, &format!("{entry},{entry}"))).unwrap();
+    let refused = format!("{:#}", place.restore("backup", &place.data(), true).unwrap_err());
+    assert!(refused.contains("cannot copy"), "{refused}");
+    let store = place.open();
+    Person::register(&store, "alice", 1).await;
+    store.close().await;
+    // A killed one leaves its copy; the next one removes it.
+    fs::write(&manifest, text).unwrap();
+    fs::create_dir(place.data().join("restoring.unfinished")).unwrap();
+    fs::write(place.data().join("restoring.unfinished/sealpost.db"), "half of it").unwrap();
+    drop(place.open());
+    place.restore("backup", &place.data(), true).unwrap();
+    assert!(!names(&place.data()).iter().any(|name| name.starts_with("restoring")));
+    drop(place.open());
+}
+
+#[tokio::test]
+async fn a_backup_that_names_no_database_is_not_restored_as_an_empty_one() {
+    let place = Place::new();
+    place.back_up("backup").unwrap();
+    let manifest = place.path("backup").join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    for name in ["sealpost.db", "retired_names.key"] {
+        let mut without: serde_json::Value = serde_json::from_str(&text).unwrap();
+        without["files"].as_array_mut().unwrap().retain(|entry| entry["name"] != name);
+        fs::write(&manifest, without.to_string()).unwrap();
+        let refused = place.restore("backup", &place.path("other"), false).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{name} is not among its files")), "{refused}");
+        assert!(place.verify(Some("backup")).is_err());
+        assert!(!place.path("other").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_second_backup_to_the_same_place_leaves_the_first_alone() {
+    let place = Place::new();
+    // As another process holds it while it makes its own.
+    fs::create_dir(place.path("backup.unfinished")).unwrap();
+    fs::write(place.path("backup.unfinished/sealpost.db"), "half of it").unwrap();
+    let held = fs::File::open(place.path("backup.unfinished")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let refused = place.back_up("backup").unwrap_err().to_string();
+    assert!(refused.contains("another backup"), "{refused}");
+    assert_eq!(names(&place.path("backup.unfinished")), ["sealpost.db"]);
+    drop(held);
+    place.back_up("backup").unwrap();
+    place.verify(Some("backup")).unwrap();
+    assert_eq!(names(place.folder.path()), ["backup", "data"]);
+}
+
 /// A page in the middle of the messages is overwritten, as a failing disk does it.
 #[tokio::test]
 async fn a_damaged_database_is_reported_with_what_can_be_read_and_left_as_it_is() {
