@@ -267,8 +267,9 @@ impl EmbeddedStore {
         let mut connection = connection::open_writer(&folder.database(), options.cache_bytes, options.never_sync)?;
         verify::at_start(&connection, &folder.database())?;
         migrations::apply(&mut connection)?;
-        // A server that was killed may have left what it erased in the log. A reader in the way is no reason not to start.
-        checkpoint::truncate(&connection).map_err(|error| match error {
+        // A server that was killed may have left what it erased in the log. Where a reader is in the way, the
+        // writer tries again.
+        let forgotten = checkpoint::truncate(&connection).map_err(|error| match error {
             DbError::Sqlite(error) => OpenError::Database(error),
             DbError::Answer(_) | DbError::Corrupt(_) => OpenError::NotDurable("the log could not be written back"),
         })?;
@@ -284,8 +285,9 @@ impl EmbeddedStore {
         let checkpointer = connection::open_writer(&folder.database(), options.cache_bytes / 16, options.never_sync)?;
         let checkpoints = Checkpoints::spawn(checkpointer, Arc::clone(&shared)).map_err(OpenError::Thread)?;
         let space = Space::new(folder.path(), options.reserve_bytes, Arc::clone(&options.free_space));
-        let (jobs, writer) = writer::spawn(connection, space.clone(), checkpoints, Arc::clone(&shared), lock)
-            .map_err(OpenError::Thread)?;
+        let (jobs, writer) =
+            writer::spawn(connection, space.clone(), checkpoints, Arc::clone(&shared), lock, !forgotten)
+                .map_err(OpenError::Thread)?;
         let threads = Threads { jobs, writer: Mutex::new(Some(writer)), readers, shared: Arc::clone(&shared) };
         let store_id = Mutex::new(store_id);
         Ok(Self { threads: Arc::new(threads), shared, space, database: folder.database(), server_id, store_id })

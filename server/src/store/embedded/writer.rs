@@ -72,13 +72,14 @@ struct Writer {
     closing: bool,
 }
 
-/// Starts the thread; it holds the lock file until it has closed the database.
+/// Starts the thread; it holds the lock file until it has closed the database. With `forget` the log may hold what was erased.
 pub(super) fn spawn(
     connection: Connection,
     space: Space,
     checkpoints: Checkpoints,
     shared: Arc<Shared>,
     lock: File,
+    forget: bool,
 ) -> std::io::Result<(SyncSender<Message>, JoinHandle<()>)> {
     let (jobs, inbox) = sync_channel(JOBS_MAX);
     let mut writer = Writer {
@@ -88,7 +89,7 @@ pub(super) fn spawn(
         checkpoints,
         shared,
         erased: 0,
-        forget: false,
+        forget,
         forget_at: Instant::now(),
         closing: false,
     };
