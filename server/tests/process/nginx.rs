@@ -140,7 +140,7 @@ pub(super) async fn raw(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: 
     let _refused_early = stream.write_all(bytes).await;
     let _refused_early = stream.flush().await;
     let mut answer = Vec::new();
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = vec![0; 16 * 1024];
     loop {
         let silence = if answer.is_empty() { PATIENCE } else { SILENCE };
         match tokio::time::timeout(silence, stream.read(&mut buffer)).await {
