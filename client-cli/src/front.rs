@@ -10,6 +10,9 @@ use sealpost_client::vault::{Vault, VaultKeySource};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use zeroize::Zeroizing;
 
 use crate::args::{Command, CommandLine, DEFAULT_TIMEOUT_SECONDS, DevicesAction, Global, SessionsAction};
@@ -423,9 +426,13 @@ fn stopped(task: &Task) -> Result<(), Failure> {
     Err(crate::limit::Reached::Stopped.into())
 }
 
-/// What libraries log goes to stderr, if `SEALPOST_LOG` asks for it; it holds no texts, names or keys.
+/// What is logged goes to stderr, if `SEALPOST_LOG` asks for it; it holds no texts, names or keys.
 fn start_logging() {
-    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("SEALPOST_LOG") {
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
-    }
+    let Ok(asked) = tracing_subscriber::EnvFilter::try_from_env("SEALPOST_LOG") else { return };
+    // Libraries trace what they send, the WebSocket's one its request with the access token.
+    let harmless = tracing_subscriber::filter::filter_fn(|metadata| {
+        *metadata.level() <= LevelFilter::DEBUG || metadata.target().starts_with("sealpost")
+    });
+    let output = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let _ = tracing_subscriber::registry().with(asked).with(harmless).with(output).try_init();
 }

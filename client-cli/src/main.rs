@@ -12,6 +12,7 @@ mod errors;
 mod failure;
 mod files;
 mod front;
+mod hardening;
 mod limit;
 mod lines;
 mod owner;
@@ -33,8 +34,7 @@ use crate::args::{Command, CommandLine};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    // Whatever is created, by us or by a library, is for this user alone.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    hardening::begin();
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => return wrong_usage(&error),

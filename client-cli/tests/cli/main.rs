@@ -1,6 +1,8 @@
 //! Drives the real `sealpost` as scripts do: arguments, files, exit codes and JSON lines; the server is the real one too.
 
 mod account;
+#[cfg(test)]
+mod canaries;
 mod conversation;
 mod identity;
 mod mallory;

@@ -32,6 +32,10 @@ pub(crate) struct World {
     /// What the server prints for people to compare.
     pub(crate) fingerprint: String,
     chain: Option<PathBuf>,
+    /// Further flags of `serve`.
+    flags: Vec<String>,
+    /// Where the server tells its metrics.
+    pub(crate) private: String,
 }
 
 /// How a command ended.
@@ -60,9 +64,21 @@ pub(crate) struct Running {
 
 impl World {
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (url, fingerprint) = (String::new(), String::new());
-        let mut world = Self { folder, server: None, url, ca: PathBuf::new(), fingerprint, chain: None };
+        Self::start_with(&[])
+    }
+
+    /// With further flags of `serve`.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
+        let mut world = Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: None,
+            url: String::new(),
+            ca: PathBuf::new(),
+            fingerprint: String::new(),
+            chain: None,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            private: String::new(),
+        };
         world.start_server();
         world
     }
@@ -85,6 +101,7 @@ impl World {
             command.arg("--tls-cert").arg(chain).arg("--tls-key").arg(self.folder().join("server/tls/server.key"));
         }
         let mut child = command
+            .args(&self.flags)
             .arg("--ready-file")
             .arg(&ready)
             .stdin(Stdio::null())
@@ -101,6 +118,7 @@ impl World {
         });
         self.server = Some(child);
         self.url = facts["url"].as_str().unwrap().to_owned();
+        self.private = facts["private"].as_str().unwrap().to_owned();
         if self.chain.is_none() {
             self.ca = facts["ca"].as_str().unwrap().into();
             self.fingerprint = facts["fingerprint"].as_str().unwrap().to_owned();
@@ -125,6 +143,15 @@ impl World {
         fs::write(&file, chain).unwrap();
         self.chain = Some(file);
         self.start_server();
+    }
+
+    /// Runs another command of the server's program on its data folder.
+    pub(crate) fn operate(&self, command: &str, arguments: &[&str]) -> Ended {
+        let mut program = Command::new(server_program());
+        program.args([command, "--data"]).arg(self.folder().join("server")).args(arguments).stdin(Stdio::null());
+        let ended = finish(program);
+        assert_eq!(ended.code, Some(0), "{command} {arguments:?}: {ended:?}");
+        ended
     }
 
     /// kill -9.
