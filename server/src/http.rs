@@ -23,6 +23,7 @@ mod devices;
 mod guard;
 mod health;
 mod openapi;
+mod pace;
 mod path;
 mod prekeys;
 mod problem;
@@ -34,6 +35,7 @@ mod stream;
 pub(crate) use body::parse as parse_body;
 
 pub use openapi::document;
+pub(crate) use pace::paced;
 pub use problem::HttpError;
 pub use routes::{Auth, ROUTES, Route};
 

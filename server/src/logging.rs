@@ -12,6 +12,10 @@ use tracing_subscriber::{EnvFilter, reload};
 
 use crate::config::{LogConfig, LogFormat};
 
+/// actix has an ERROR for each request that it cannot read, and whoever can connect can send those without end. An operator
+/// who wants to see them names the library in the filter.
+const WHAT_ANYONE_CAN_PROVOKE: &str = "actix_http";
+
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
@@ -39,12 +43,16 @@ impl fmt::Debug for LogControl {
 }
 
 impl LogControl {
-    /// The filter that a text says.
+    /// The filter that a text says, without what anyone could fill the log with unless the text names it.
     ///
     /// # Errors
     /// [`LoggingError::Filter`]
     pub fn parse(filter: &str) -> Result<EnvFilter, LoggingError> {
-        Ok(EnvFilter::builder().parse(filter)?)
+        let parsed = EnvFilter::builder().parse(filter)?;
+        if filter.contains(WHAT_ANYONE_CAN_PROVOKE) {
+            return Ok(parsed);
+        }
+        Ok(parsed.add_directive(format!("{WHAT_ANYONE_CAN_PROVOKE}=off").parse()?))
     }
 
     /// Puts this filter in force.

@@ -12,6 +12,7 @@ mod process {
     mod full_disk;
     mod half_open;
     mod image;
+    mod kept;
     mod login_flood;
     mod metrics;
     mod nginx;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -19,6 +19,7 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use sealpost_api::problem::{ProblemClass, ProblemCode};
 
+use super::pace::Serving;
 use super::problem::{PROBLEM_JSON, code_of, render};
 use super::{Http, HttpError};
 use crate::catch::{Panicked, catching};
@@ -40,7 +41,7 @@ pub(super) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let started = Instant::now();
+    let (started, serving) = (Instant::now(), Serving::begin());
     let request_id = draw_id(&http);
     let network = client_network(client_address(&request, &http.settings.trusted_proxies));
     request.extensions_mut().insert(ClientNetwork(network));
@@ -62,7 +63,7 @@ pub(super) async fn guard(
     let route = response.request().match_pattern();
     http.services.core().metrics.request(route.as_deref(), response.status().as_u16(), started.elapsed());
     log(response.request(), response.status(), &request_id, started);
-    Ok(response)
+    Ok(response.map_body(|_, body| Holding { body, _held: serving }.boxed()))
 }
 
 fn draw_id(http: &Http) -> String {
@@ -84,17 +85,18 @@ fn refuse_open_end(http: &Http, mut request: ServiceRequest, request_id: &str) -
     http.services.core().metrics.problem(error.code);
     let unread = request.take_payload();
     let response: HttpResponse = render(&error, Some(request_id));
-    request.into_response(response).map_body(|_, body| Unread { body, _request: unread }.boxed())
+    request.into_response(response).map_body(|_, body| Holding { body, _held: unread }.boxed())
 }
 
-/// An answer that holds on to the request's body. actix reads an abandoned chunked body to its end, however long that takes,
-/// and closes the connection only where the body is unread and still held when the answer is done.
-struct Unread {
+/// An answer that holds on to something until it is done. To the request's body, because actix reads an abandoned chunked body
+/// to its end, however long that takes, and closes the connection only where the body is unread and still held; and to the
+/// place in time that the request has on its connection.
+struct Holding<T> {
     body: BoxBody,
-    _request: Payload,
+    _held: T,
 }
 
-impl MessageBody for Unread {
+impl<T: Unpin> MessageBody for Holding<T> {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

