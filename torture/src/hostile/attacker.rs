@@ -5,14 +5,15 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::frames::Talk;
 use super::identity::Identity;
 use super::schema::Api;
 use super::tally::Tally;
 use super::wire::{Outcome, Target, Wire};
 use super::{ATTACKERS, Plan, frames, requests};
 
-/// Requests between two looks whether the account still has its session: some requests end it.
-const SESSION_CHECK: u64 = 60;
+/// Requests before a stream has its turn.
+const REQUESTS: u64 = 60;
 /// Messages on a stream before the server must show that it took them.
 const BATCH: u64 = 10;
 /// Batches on one stream.
@@ -24,32 +25,23 @@ const BATCHES: u64 = 20;
 /// When an honest call of its own fails, such as its registration.
 pub(super) fn attack(number: u32, api: &Api, target: &Target, tally: &Mutex<Tally>, plan: &Plan) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(plan.seed.wrapping_mul(u64::from(ATTACKERS)).wrapping_add(u64::from(number)));
-    let mut identity = Identity::register(&mut rng, target)?;
+    let friend = Identity::register(&mut rng, target)?.address;
     while tally.lock().total() < plan.requests {
-        if !has_session(&identity, target)? {
-            identity = Identity::register(&mut rng, target)?;
-        }
-        if rng.random_bool(0.5) {
-            call(&mut rng, api, &identity, target, tally)?;
-        } else {
-            stream(&mut rng, &identity, target, tally)?;
-        }
+        let identity = Identity::register(&mut rng, target)?;
+        let mut talk = Talk { identity: &identity, friend: &friend, number: 0 };
+        // Some requests end the session; what follows would only be refused for want of one.
+        while tally.lock().total() < plan.requests
+            && call(&mut rng, api, &identity, target, tally)?
+            && stream(&mut rng, &mut talk, target, tally)?
+        {}
     }
     Ok(())
 }
 
-fn has_session(identity: &Identity, target: &Target) -> Result<bool> {
-    let request = format!(
-        "GET /v1/prekeys HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\r\n",
-        target.authority(),
-        identity.token
-    );
-    Ok(matches!(target.connect()?.request(request.as_bytes(), false), Outcome::Answer(answer) if answer.status == 200))
-}
-
-fn call(rng: &mut StdRng, api: &Api, identity: &Identity, target: &Target, tally: &Mutex<Tally>) -> Result<()> {
+/// Whether the session lives on.
+fn call(rng: &mut StdRng, api: &Api, identity: &Identity, target: &Target, tally: &Mutex<Tally>) -> Result<bool> {
     let mut wire: Option<Wire> = None;
-    for _ in 0..SESSION_CHECK {
+    for _ in 0..REQUESTS {
         let request = requests::next(rng, api, identity);
         let mut used = match wire.take() {
             Some(wire) => wire,
@@ -57,34 +49,40 @@ fn call(rng: &mut StdRng, api: &Api, identity: &Identity, target: &Target, tally
         };
         let outcome = used.request(&request.bytes, request.bodiless);
         tally.lock().request(&request.bytes, &outcome);
-        let goes_on = matches!(&outcome, Outcome::Answer(answer)
-            if answer.goes_on && (answer.status == 200 || !request.has_body && answer.status > 200));
-        wire = (goes_on && request.well_framed).then_some(used);
+        let Outcome::Answer(answer) = outcome else { continue };
+        if request.authenticated && answer.is_unauthenticated() {
+            return Ok(false);
+        }
+        wire = (answer.goes_on && request.well_framed).then_some(used);
     }
-    Ok(())
+    Ok(true)
 }
 
-fn stream(rng: &mut StdRng, identity: &Identity, target: &Target, tally: &Mutex<Tally>) -> Result<()> {
+/// Whether the session lives on.
+fn stream(rng: &mut StdRng, talk: &mut Talk<'_>, target: &Target, tally: &Mutex<Tally>) -> Result<bool> {
     let mut sent = 0;
     while sent < BATCHES {
         let mut wire = target.connect()?;
-        let opening = frames::opening(target.authority(), identity);
+        let opening = frames::opening(target.authority(), talk.identity);
         let outcome = wire.request(&opening, false);
         tally.lock().request(&opening, &outcome);
-        if !matches!(outcome, Outcome::Answer(answer) if answer.status == 101) {
-            return Ok(());
+        match outcome {
+            Outcome::Answer(answer) if answer.status == 101 => {}
+            Outcome::Answer(answer) => return Ok(!answer.is_unauthenticated()),
+            Outcome::Closed | Outcome::Silent => return Ok(true),
         }
         while sent < BATCHES {
             sent += 1;
             let pong: [u8; 16] = rng.random();
-            let (count, mut bytes) = frames::batch(rng, identity, BATCH);
+            let (count, mut bytes) = frames::batch(rng, talk, BATCH);
             frames::ping(&pong, &mut bytes);
-            let outcome = wire.frames(&bytes, &pong);
-            tally.lock().frames(count, &bytes, &outcome);
+            let mut heard = Vec::new();
+            let outcome = wire.frames(&bytes, &pong, &mut heard);
+            tally.lock().frames(count, &bytes, &outcome, &heard);
             if !matches!(outcome, Outcome::Answer(_)) {
                 break;
             }
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -5,14 +5,27 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
 use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind};
 use sealpost_api::ids::{MessageNumber, RowId};
+use sealpost_api::limits::{CIPHERTEXT_MAX_BYTES, COPIES_MAX};
 use sealpost_api::password::AccessToken;
-use sealpost_crypto::{AccountId, DeviceId, RegistrationId};
+use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId};
 
 use super::identity::Identity;
 
 const BINARY: u8 = 2;
 const PING: u8 = 9;
 const FIN: u8 = 0x80;
+
+/// Batches that end with what the stream may not outlive.
+const FATAL: f64 = 0.1;
+
+/// What is said on the streams of one account.
+pub(super) struct Talk<'a> {
+    pub(super) identity: &'a Identity,
+    /// Who is written to: an account of the same attacker, because honest people are not to be disturbed by what is valid.
+    pub(super) friend: &'a DeviceAddress,
+    /// Of the last message.
+    pub(super) number: u64,
+}
 
 /// The request that begins a stream.
 pub(super) fn opening(authority: &str, identity: &Identity) -> Vec<u8> {
@@ -24,17 +37,19 @@ pub(super) fn opening(authority: &str, identity: &Identity) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Up to so many hostile messages, and how many: what ends the stream is the last, because nothing after it would be read.
-pub(super) fn batch(rng: &mut StdRng, identity: &Identity, most: u64) -> (u64, Vec<u8>) {
+/// So many messages that the stream outlives, and now and then one more that it may not: what ends the stream is the last,
+/// because nothing after it would be read.
+pub(super) fn batch(rng: &mut StdRng, talk: &mut Talk<'_>, most: u64) -> (u64, Vec<u8>) {
     let mut bytes = Vec::new();
-    let mut count = 0;
-    while count < most {
-        count += 1;
-        if !hostile(rng, identity, &mut bytes) {
-            break;
-        }
+    for _ in 0..most {
+        let message = nearly_valid(rng, talk);
+        wrap(FIN | BINARY, &message, &mut bytes);
     }
-    (count, bytes)
+    if rng.random_bool(FATAL) {
+        fatal(rng, talk.identity, &mut bytes);
+        return (most + 1, bytes);
+    }
+    (most, bytes)
 }
 
 /// A ping of this payload, after which the pong shows that everything before was taken.
@@ -42,18 +57,84 @@ pub(super) fn ping(payload: &[u8], bytes: &mut Vec<u8>) {
     wrap(FIN | PING, payload, bytes);
 }
 
-/// One of them, and whether the stream may outlive it.
-fn hostile(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) -> bool {
+/// A message that differs from a valid one in one field, or in some bytes where the server can still read it.
+fn nearly_valid(rng: &mut StdRng, talk: &mut Talk<'_>) -> Vec<u8> {
+    let frame = match rng.random_range(0..40) {
+        0 => ClientFrame::Auth { token: AccessToken::new(talk.identity.token.clone()) },
+        1 | 2 => ClientFrame::Ping { nonce: rng.random() },
+        _ => ClientFrame::Send(nearly_valid_send(rng, talk)),
+    };
+    let valid = frame.encode().to_vec();
+    if rng.random_bool(0.3) {
+        let mut message = valid.clone();
+        mutate(rng, &mut message);
+        if is_readable(&message, talk.number) {
+            return message;
+        }
+    }
+    valid
+}
+
+/// An ack of what was not delivered ends the stream, and so does a token that is no good; a number far ahead, once accepted,
+/// makes every later one too old.
+fn is_readable(message: &[u8], number: u64) -> bool {
+    match ClientFrame::decode(Bytes::copy_from_slice(message)) {
+        Ok(ClientFrame::Send(send)) => send.number.0 <= number,
+        Ok(ClientFrame::Ping { .. }) => true,
+        _ => false,
+    }
+}
+
+fn nearly_valid_send(rng: &mut StdRng, talk: &mut Talk<'_>) -> Send {
+    talk.number += 1;
+    let copy = |rng: &mut StdRng| Copy {
+        device: talk.friend.device,
+        registration: talk.friend.registration,
+        ciphertext: Bytes::from(vec![0x5a; rng.random_range(1..600)]),
+    };
+    let mut send = Send {
+        number: MessageNumber(talk.number),
+        to: talk.friend.account,
+        kind: SendKind::Message,
+        copies: vec![copy(rng)],
+    };
+    match rng.random_range(0..20) {
+        0 => {
+            send.number = MessageNumber(rng.random());
+            send.to = AccountId::generate(rng);
+        }
+        1 => send.number = MessageNumber(rng.random_range(0..talk.number)),
+        2 => send.to = AccountId::generate(rng),
+        3 => send.to = talk.identity.address.account,
+        4 => send.kind = SendKind::Device,
+        5 => send.copies.clear(),
+        6 => {
+            let more = (2..=COPIES_MAX).filter_map(|device| DeviceId::new(u8::try_from(device).ok()?).ok());
+            let more = more.take(rng.random_range(0..COPIES_MAX));
+            send.copies.extend(more.map(|device| Copy { device, ..copy(rng) }).collect::<Vec<_>>());
+        }
+        kind => {
+            for copy in &mut send.copies {
+                match kind {
+                    7 => copy.registration = RegistrationId::generate(rng),
+                    8 => copy.device = DeviceId::new(rng.random_range(1..128)).unwrap_or(copy.device),
+                    9 => copy.ciphertext = Bytes::new(),
+                    10 => copy.ciphertext = vec![0xff; CIPHERTEXT_MAX_BYTES + rng.random_range(0..2)].into(),
+                    _ => {}
+                }
+            }
+        }
+    }
+    send
+}
+
+/// Most likely the stream's last.
+fn fatal(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) {
     let mut message = message(rng, identity);
     for _ in 0..rng.random_range(0..3) {
         mutate(rng, &mut message);
     }
-    let kind = rng.random_range(0..200);
-    // An ack of what was not delivered ends the stream too, and so does a token that is no good.
-    let readable =
-        matches!(ClientFrame::decode(message.clone().into()), Ok(ClientFrame::Send(_) | ClientFrame::Ping { .. }));
-    // Mostly whole messages, because what breaks the WebSocket ends it and hides what comes after.
-    match kind {
+    match rng.random_range(0..12) {
         0 => {
             // Any opcode, any reserved bit, perhaps no end.
             let first: u8 = rng.random();
@@ -61,9 +142,9 @@ fn hostile(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) -> bool {
             wrap(first, &message, bytes);
         }
         1 => {
-            // A length that is never filled.
+            // A length that no message may have.
             bytes.extend_from_slice(&[FIN | BINARY, 0xff]);
-            bytes.extend_from_slice(&rng.random::<u64>().to_be_bytes());
+            bytes.extend_from_slice(&(rng.random::<u64>() | 1 << 40).to_be_bytes());
             bytes.extend_from_slice(&[0; 4]);
         }
         2 => {
@@ -84,7 +165,6 @@ fn hostile(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) -> bool {
         }
         _ => wrap(FIN | BINARY, &message, bytes),
     }
-    readable && kind > 4
 }
 
 /// A frame of the API.

@@ -15,8 +15,8 @@ pub(super) struct Request {
     pub(super) bodiless: bool,
     /// Whether its end is where it says, so that another may follow on the connection.
     pub(super) well_framed: bool,
-    /// Whether there is a body: a server that refuses it unread ends the connection after its answer.
-    pub(super) has_body: bool,
+    /// Whether it has the account's access token, and nothing that contradicts it.
+    pub(super) authenticated: bool,
 }
 
 /// Texts that have broken something somewhere.
@@ -34,6 +34,9 @@ const TEXTS: [&str; 12] = [
     "${jndi:ldap://x}",
     "AAAAAAAAAAAAAAAAAAAAAA==",
 ];
+
+/// Of the calls that end a session, so many are made: a new account costs as much as a hundred requests.
+const SESSION_ENDING: f64 = 0.03;
 
 const METHODS: [&str; 14] = [
     "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND", "PRI", "A-B",
@@ -81,7 +84,7 @@ pub(super) fn next(rng: &mut StdRng, api: &Api, identity: &Identity) -> Request 
     if rng.random_bool(0.01) {
         return garbage(rng);
     }
-    let Some(operation) = api.operations.choose(rng) else { return garbage(rng) };
+    let Some(operation) = operation(rng, api) else { return garbage(rng) };
     let method = if rng.random_bool(0.05) { METHODS.choose(rng).copied().unwrap_or("GET") } else { &operation.method };
     let path = path(rng, identity, operation);
     let body = body(rng, api, identity, operation);
@@ -89,10 +92,25 @@ pub(super) fn next(rng: &mut StdRng, api: &Api, identity: &Identity) -> Request 
     if rng.random_bool(0.01) {
         framing = if rng.random_bool(0.5) { Framing::Chunked } else { Framing::Wrong };
     }
-    let bytes = head(rng, identity, method, &path, &body, framing);
+    let (bytes, authenticated) = head(rng, identity, method, &path, &body, framing);
     let well_framed =
         framing == Framing::Honest && method.bytes().all(|byte| byte.is_ascii_uppercase()) && method != "CONNECT";
-    Request { bytes, bodiless: method == "HEAD", well_framed, has_body: !body.is_empty() }
+    Request { bytes, bodiless: method == "HEAD", well_framed, authenticated }
+}
+
+/// Any; seldom one that can end the session.
+fn operation<'a>(rng: &mut StdRng, api: &'a Api) -> Option<&'a Operation> {
+    loop {
+        let operation = api.operations.choose(rng)?;
+        if !ends_the_session(operation) || rng.random_bool(SESSION_ENDING) {
+            return Some(operation);
+        }
+    }
+}
+
+/// Whether it can, where everything in it is right.
+fn ends_the_session(operation: &Operation) -> bool {
+    operation.path == "/v1/account/delete" || operation.method == "DELETE" && operation.path.starts_with("/v1/sessions")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +128,7 @@ fn garbage(rng: &mut StdRng) -> Request {
         rng.fill_bytes(&mut bytes);
         bytes.extend_from_slice(b"\r\n\r\n");
     }
-    Request { bytes, bodiless: false, well_framed: false, has_body: false }
+    Request { bytes, bodiless: false, well_framed: false, authenticated: false }
 }
 
 fn path(rng: &mut StdRng, identity: &Identity, operation: &Operation) -> String {
@@ -224,16 +242,27 @@ fn mutate(rng: &mut StdRng, value: &mut Value) {
     }
 }
 
-fn head(rng: &mut StdRng, identity: &Identity, method: &str, path: &str, body: &[u8], framing: Framing) -> Vec<u8> {
+/// The bytes, and whether they have the token and nothing that contradicts it.
+fn head(
+    rng: &mut StdRng,
+    identity: &Identity,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    framing: Framing,
+) -> (Vec<u8>, bool) {
     let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n").into_bytes();
-    if rng.random_bool(0.9) {
+    let mut authenticated = rng.random_bool(0.95);
+    if authenticated {
         bytes.extend_from_slice(format!("authorization: Bearer {}\r\n", identity.token).as_bytes());
     }
     if !body.is_empty() && rng.random_bool(0.97) {
         bytes.extend_from_slice(b"content-type: application/json\r\n");
     }
     for _ in 0..usize::from(rng.random_bool(0.1)) {
-        bytes.extend_from_slice(HEADERS.choose(rng).copied().unwrap_or_default().as_bytes());
+        let header = HEADERS.choose(rng).copied().unwrap_or_default();
+        authenticated &= !header.starts_with("authorization");
+        bytes.extend_from_slice(header.as_bytes());
         bytes.extend_from_slice(b"\r\n");
     }
     match rng.random_range(0..300) {
@@ -258,5 +287,5 @@ fn head(rng: &mut StdRng, identity: &Identity, method: &str, path: &str, body: &
             bytes.extend_from_slice(body);
         }
     }
-    bytes
+    (bytes, authenticated)
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sealpost_api::frames::ServerFrame;
+
 use super::wire::Outcome;
 
 /// Samples kept of what nobody can explain.
@@ -49,8 +51,20 @@ impl Tally {
         }
     }
 
-    pub(super) fn frames(&mut self, count: u64, bytes: &[u8], outcome: &Outcome) {
+    pub(super) fn frames(&mut self, count: u64, bytes: &[u8], outcome: &Outcome, heard: &[ServerFrame]) {
         self.frames += count;
+        for frame in heard {
+            let text = match frame {
+                ServerFrame::Sent(_) => "sent".to_owned(),
+                ServerFrame::Refused(refused) => refused.code.as_str().to_owned(),
+                ServerFrame::Error { code, .. } => code.as_str().to_owned(),
+                _ => continue,
+            };
+            if text == "internal" {
+                self.sample("a frame refused as internal", bytes);
+            }
+            *self.answers.entry(format!("frame {text}")).or_default() += 1;
+        }
         match outcome {
             Outcome::Answer(_) => *self.answers.entry("stream goes on".to_owned()).or_default() += 1,
             Outcome::Closed => *self.answers.entry("stream ended".to_owned()).or_default() += 1,

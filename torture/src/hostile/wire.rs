@@ -10,10 +10,12 @@ use anyhow::{Context as _, Result};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sealpost_api::frames::ServerFrame;
 use serde_json::Value;
 
 /// Longer than the server gives a head or a body, on a loaded machine: what is silent for this long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PONG: u8 = 10;
 /// No answer of the server is larger.
@@ -44,6 +46,13 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     /// Whether another request may follow.
     pub(super) goes_on: bool,
+}
+
+impl Answer {
+    /// Whether it says that there is no session.
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        self.code.as_deref() == Some("unauthenticated")
+    }
 }
 
 /// A connection.
@@ -131,12 +140,16 @@ impl Wire {
         }
     }
 
-    /// Writes frames that end with a ping of this payload, and reads until its pong or the end of the stream.
-    pub(super) fn frames(&mut self, bytes: &[u8], pong: &[u8]) -> Outcome {
+    /// Writes frames that end with a ping of this payload, and reads until its pong or the end of the stream: what the server
+    /// said meanwhile, and what became of the stream.
+    pub(super) fn frames(&mut self, bytes: &[u8], pong: &[u8], heard: &mut Vec<ServerFrame>) -> Outcome {
         let _refused_early = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
         let mut buffer = std::mem::take(&mut self.rest);
         loop {
             while let Some((opcode, payload)) = take_frame(&mut buffer) {
+                if opcode == BINARY {
+                    heard.extend(ServerFrame::decode(payload.clone().into()));
+                }
                 if opcode == PONG && payload == pong {
                     self.rest = buffer;
                     return Outcome::Answer(Answer { status: 101, code: None, body: Vec::new(), goes_on: true });
@@ -186,7 +199,7 @@ fn parse(bytes: &[u8], bodiless: bool) -> Option<(Answer, Vec<u8>)> {
     let code = serde_json::from_slice::<Value>(body)
         .ok()
         .and_then(|problem| problem.get("code").and_then(Value::as_str).map(str::to_owned));
-    let goes_on = header("connection") != Some("close");
+    let goes_on = status >= 200 && header("connection") != Some("close");
     Some((Answer { status, code, body: body.to_vec(), goes_on }, rest.to_vec()))
 }
 
