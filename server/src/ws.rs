@@ -2,6 +2,7 @@
 //! knows nothing of what they say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_http::ws::{HandshakeError, handshake};
 use actix_web::body::BodyStream;
@@ -15,13 +16,19 @@ use crate::service::hub::CloseReason;
 use crate::service::places::Place;
 use crate::service::stream::Writer as _;
 
+mod connection;
 mod origin;
 mod reader;
 mod writer;
 
+use connection::Ending;
+pub use connection::until_ended;
 pub use origin::OriginPolicy;
 pub use reader::{Received, SocketLimits, SocketReader};
 pub use writer::SocketWriter;
+
+/// A peer may take this long to read what was said last; then the connection is closed.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a request does not become a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,13 +85,18 @@ pub async fn upgrade(
     };
     let services = services.clone();
     let mut farewell = writer.twin();
+    let ending = Ending::of_this_connection();
     actix_web::rt::spawn(async move {
         let metrics = Arc::clone(&services.core().metrics);
         if catching(metrics.as_ref(), services.run_stream(caller, reader, writer)).await.is_err() {
             tracing::error!("a stream panicked; its client comes back");
             farewell.close(CloseReason::Internal).await;
         }
-        drop(place);
+        drop((place, farewell));
+        if let Some(ending) = ending {
+            actix_web::rt::time::sleep(LINGER_TIMEOUT).await;
+            ending.now();
+        }
     });
     Ok(response)
 }

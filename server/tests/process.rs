@@ -23,6 +23,7 @@ mod process {
     mod scan;
     mod secrecy;
     mod slow;
+    mod slow_readers;
     mod starting;
     mod stopping;
     mod tls;

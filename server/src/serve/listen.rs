@@ -3,9 +3,16 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 
+use rustix::net::sockopt;
+
 /// Connections that wait to be accepted; cut to `somaxconn`. The standard library asks for 128, which overflow when several
 /// hundred clients come at once, after a restart for example, and then wait for the kernel's retries.
 const BACKLOG: i32 = 4_096;
+/// What the kernel keeps of one connection that its peer does not read; it doubles this for its own accounts, and accepted
+/// connections inherit it. By itself it would let the buffer grow to megabytes, more than a stream's whole delivery window:
+/// all that would be the kernel's, and the write timeout would see nothing stall. With 100 ms to the peer it still carries more
+/// than a megabyte a second.
+const SEND_BUFFER_BYTES: usize = 128 * 1_024;
 
 /// Why an address cannot be listened on. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +81,7 @@ impl Listen {
         let failed = |error| ListenError::Bind(self.text.clone(), error);
         let listener = TcpListener::bind(self.addresses.as_slice()).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
+        sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES).map_err(|error| failed(error.into()))?;
         // To listen again only lengthens the queue.
         rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
         Ok(listener)

@@ -21,7 +21,7 @@ use crate::http::{self, Http, HttpSettings};
 use crate::service::Services;
 use crate::service::places::Places;
 use crate::tls::Certificates;
-use crate::ws::OriginPolicy;
+use crate::ws::{OriginPolicy, until_ended};
 
 /// A head that comes more slowly than this is not waited for (slowloris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -120,7 +120,9 @@ where
         let served = (of_proxy || place.is_some()).then(|| (place, service.call(stream)));
         async move {
             match served {
-                Some((_place, served)) => http::paced(served, REQUEST_GAP).await.unwrap_or(Ok(())),
+                Some((_place, served)) => {
+                    http::paced(until_ended(served), REQUEST_GAP).await.flatten().unwrap_or(Ok(()))
+                }
                 None => Ok(()),
             }
         }

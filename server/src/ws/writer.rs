@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use crate::service::hub::CloseReason;
 use crate::service::stream::{Gone, Writer};
 
-/// Chunks between this half and the socket: one on its way and one waiting.
-const CHUNKS: usize = 2;
+/// Chunks between this half and the socket. More would only wait longer: what the socket writes it has taken already.
+const CHUNKS: usize = 1;
 /// How long a peer that does not read may hold up the goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pongs gathered for a peer that floods pings and does not read; more are not answered.
@@ -27,6 +27,8 @@ const PONGS_MAX_BYTES: usize = 4096;
 struct Gathered {
     bytes: BytesMut,
     pongs: usize,
+    /// Bytes that were given away and that the socket has not taken yet.
+    given: usize,
 }
 
 /// The writing half of a socket.
@@ -42,13 +44,15 @@ pub(super) struct Answers {
 
 /// The body of the upgraded response.
 pub(super) struct SocketBody {
+    gathered: Rc<RefCell<Gathered>>,
     chunks: mpsc::Receiver<Bytes>,
 }
 
 impl SocketWriter {
     pub(super) fn pair() -> (Self, SocketBody) {
         let (sender, receiver) = mpsc::channel(CHUNKS);
-        (Self { gathered: Rc::default(), chunks: sender }, SocketBody { chunks: receiver })
+        let gathered = Rc::<RefCell<Gathered>>::default();
+        (Self { gathered: Rc::clone(&gathered), chunks: sender }, SocketBody { gathered, chunks: receiver })
     }
 
     /// Adds a text message; what is not UTF-8 is left out.
@@ -98,7 +102,8 @@ impl Writer for SocketWriter {
     }
 
     fn pending(&self) -> usize {
-        self.gathered.borrow().bytes.len()
+        let gathered = self.gathered.borrow();
+        gathered.bytes.len().saturating_add(gathered.given)
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
@@ -108,6 +113,7 @@ impl Writer for SocketWriter {
         // The buffer is given away whole, so that an idle socket holds none.
         let chunk = std::mem::take(&mut gathered.bytes).freeze();
         if !chunk.is_empty() {
+            gathered.given = gathered.given.saturating_add(chunk.len());
             place.send(chunk);
         }
         Ok(())
@@ -127,6 +133,11 @@ impl Stream for SocketBody {
     type Item = Result<Bytes, std::convert::Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.chunks.poll_recv(context).map(|chunk| chunk.map(Ok))
+        let polled = self.chunks.poll_recv(context);
+        if let Poll::Ready(Some(chunk)) = &polled {
+            let mut gathered = self.gathered.borrow_mut();
+            gathered.given = gathered.given.saturating_sub(chunk.len());
+        }
+        polled.map(|chunk| chunk.map(Ok))
     }
 }

@@ -1,11 +1,11 @@
 use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::ids::RowId;
-use sealpost_api::limits::DELIVERY_WINDOW_ROWS;
+use sealpost_api::limits::{CIPHERTEXT_MAX_BYTES, DELIVERY_WINDOW_ROWS};
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::UnixMillis;
 use sealpost_server::service::hub::Notice;
 
-use super::world::{World, eventually, text};
+use super::world::{World, eventually, message, text};
 
 fn unknown_ack(frame: &ServerFrame) -> bool {
     matches!(frame, ServerFrame::Error { code: ProblemCode::AckUnknown, close: false, .. })
@@ -30,6 +30,19 @@ async fn what_was_sent_while_offline_waits_and_then_the_queue_is_drained() {
     assert_eq!(&delivers[4].ciphertext[..], b"text 5");
     socket.ack(&delivers.iter().map(|deliver| deliver.id).collect::<Vec<_>>()).await;
     world.until_queued(&bob.devices[0], 0).await;
+}
+
+#[actix_web::test]
+async fn messages_of_the_largest_size_all_come_without_an_acknowledgement_between_them() {
+    let world = World::start().await;
+    let (alice, bob) = (world.person("alice").await, world.person("bob").await);
+    let mut sender = world.online(&alice.devices[0]).await;
+    for number in 1..=4 {
+        sender.send(message(number, &bob, vec![bob.devices[0].copy(vec![7; CIPHERTEXT_MAX_BYTES])])).await;
+        sender.sent().await;
+    }
+    let (mut socket, _) = world.connect(&bob.devices[0]).await;
+    assert_eq!(socket.until_drained().await.len(), 4);
 }
 
 #[actix_web::test]

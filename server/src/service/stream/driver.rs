@@ -108,12 +108,13 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
 
     pub(super) async fn run(mut self) -> CloseReason {
         let reason = loop {
-            self.begin_due();
             if self.writer.pending() >= FLUSH_BYTES
                 && let Some(Err(Gone)) = self.writer.flush().now_or_never()
             {
                 break CloseReason::Gone;
             }
+            // After the flush: it may have made the room for a read that nothing else would begin.
+            self.begin_due();
             if let Err(reason) = self.keep_time() {
                 break reason;
             }
