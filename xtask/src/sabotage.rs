@@ -1,6 +1,7 @@
 //! Runs the test of each attack against a build that leaves its countermeasure out: every one of them must fail.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -37,13 +38,14 @@ pub(crate) fn compile() -> ExitCode {
 pub(crate) fn run(rows: &[u8]) -> Result<()> {
     let rows = if rows.is_empty() { threats::rows()? } else { rows.to_vec() };
     eprintln!("building every test without the countermeasures");
-    if !nextest(&["--no-run"], "", "")?.0 {
+    let wrapper = copy_of_this_program()?;
+    if !nextest(&wrapper, &["--no-run"], "", "")?.0 {
         bail!("the build failed");
     }
     let mut worthless = Vec::new();
     for row in rows {
         let filter = format!("test(/(^|::)threat_{row}_/)");
-        let (_, output) = nextest(&["--no-fail-fast", "--profile", "sabotage"], &filter, &row.to_string())?;
+        let (_, output) = nextest(&wrapper, &["--no-fail-fast", "--profile", "sabotage"], &filter, &row.to_string())?;
         let (mut failed, mut passed) = (Vec::new(), Vec::new());
         for line in output.lines().map(str::trim) {
             let name = line.rsplit("::").next().and_then(|name| name.split(' ').next_back()).unwrap_or_default();
@@ -57,7 +59,10 @@ pub(crate) fn run(rows: &[u8]) -> Result<()> {
         failed.sort();
         failed.dedup();
         println!("row {row}: {} failed without it: {}", failed.len(), failed.join(", "));
-        if !passed.is_empty() || failed.is_empty() {
+        if passed.is_empty() && failed.is_empty() {
+            bail!("the tests of row {row} did not run:\n{output}");
+        }
+        if !passed.is_empty() {
             println!("row {row}: PASSED without it: {}", passed.join(", "));
             worthless.push(row.to_string());
         }
@@ -68,7 +73,15 @@ pub(crate) fn run(rows: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn nextest(arguments: &[&str], filter: &str, row: &str) -> Result<(bool, String)> {
+/// A copy of this program, because the build replaces the program itself.
+fn copy_of_this_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("this program does not know where it is")?;
+    let copy = program.with_file_name("sabotage-compiler");
+    fs::copy(&program, &copy).with_context(|| format!("{} could not be written", copy.display()))?;
+    Ok(copy)
+}
+
+fn nextest(wrapper: &Path, arguments: &[&str], filter: &str, row: &str) -> Result<(bool, String)> {
     let mut command = cargo()?;
     command.args(["nextest", "run", "--locked", "--workspace", "--status-level", "pass", "--color", "never"]);
     command.args(arguments);
@@ -76,7 +89,6 @@ fn nextest(arguments: &[&str], filter: &str, row: &str) -> Result<(bool, String)
         command.args(["-E", filter]);
     }
     // Cargo has this program call the compiler for our own crates, and keeps what comes of it apart from normal builds.
-    let wrapper = std::env::current_exe().context("this program does not know where it is")?;
     command.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(WRAPPER, "1").env("SEALPOST_SABOTAGE", row);
     if filter.is_empty() {
         return Ok((command.status().context("cargo could not be started")?.success(), String::new()));

@@ -1,11 +1,7 @@
 //! A malicious server, as a person at the command line meets it: what it changes, drops, repeats, exchanges or makes up is
 //! refused, or shown with its documented event.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends where something is not as it should be"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where something is not as it should be")]
 
 mod liar;
 

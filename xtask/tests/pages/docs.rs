@@ -48,7 +48,7 @@ fn sources(folder: &Path) -> String {
 
 #[test]
 fn every_test_that_the_security_page_names_exists() {
-    let crates = ["crypto", "client", "client-cli", "server", "torture"];
+    let crates = ["crypto", "client", "client-cli", "server", "torture", "xtask"];
     let sources: String = crates.iter().map(|name| sources(&root().join(name))).collect();
     let mut checked = 0;
     for name in quoted("docs/security.md") {
