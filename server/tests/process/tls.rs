@@ -112,6 +112,6 @@ async fn threat_55_nginx_offers_no_weak_tls_and_no_way_around_it() {
     let plain = tokio::net::TcpStream::connect(proxied.proxy_address()).await.unwrap();
     let (answer, _) = raw(plain, b"GET /v1/server HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
-    insists_on_tls(&proxied.client()).await;
     check("nginx", &findings(&proxied.world.file(""), &proxied.url(), &proxied.ca()));
+    insists_on_tls(&proxied.client()).await;
 }
