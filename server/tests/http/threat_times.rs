@@ -59,8 +59,11 @@ fn welch(one: &[f64], other: &[f64]) -> f64 {
     CROPS.iter().map(|crop| t(*crop).abs()).fold(0.0, f64::max)
 }
 
-/// No class differs from the first.
-fn assert_alike(what: &str, classes: &[(&str, Vec<f64>)]) {
+/// How often classes are measured that differ: a real difference is there each time, what the machine did meanwhile is not.
+const MEASURES_MAX: usize = 3;
+
+/// The largest |t| between the first class and each other one, said aloud.
+fn worst(what: &str, classes: &[(&str, Vec<f64>)]) -> f64 {
     let median = |values: &[f64]| {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -78,13 +81,26 @@ fn assert_alike(what: &str, classes: &[(&str, Vec<f64>)]) {
         );
         worst = worst.max(t);
     }
-    assert!(worst < T_MAX, "{what}: |t| = {worst:.2}");
+    worst
+}
+
+/// No class differs from the first.
+async fn assert_alike<'names>(what: &str, names: &[&'names str], mut sample: impl AsyncFnMut(usize) -> f64) {
+    let mut differences = Vec::new();
+    for _ in 0..MEASURES_MAX {
+        let worst = worst(what, &interleaved(names, &mut sample).await);
+        if worst < T_MAX {
+            return;
+        }
+        differences.push(worst);
+    }
+    panic!("{what}: |t| = {differences:.2?}, again and again");
 }
 
 /// Rounds of one sample of each class, in an order that is drawn anew each time.
 async fn interleaved<'names>(
     names: &[&'names str],
-    mut sample: impl AsyncFnMut(usize) -> f64,
+    sample: &mut impl AsyncFnMut(usize) -> f64,
 ) -> Vec<(&'names str, Vec<f64>)> {
     let mut classes: Vec<(&str, Vec<f64>)> = names.iter().map(|name| (*name, Vec::new())).collect();
     let mut order: Vec<usize> = (0..names.len()).collect();
@@ -140,8 +156,7 @@ async fn time(sender: &mut SendRequest<Full<Bytes>>, probe: &Probe) -> f64 {
 async fn compare(server: &TestServer, what: &str, probes: &[(&str, Probe)]) {
     let mut sender = connection(server).await;
     let names: Vec<&str> = probes.iter().map(|(name, _)| *name).collect();
-    let classes = interleaved(&names, async |class| time(&mut sender, &probes[class].1).await).await;
-    assert_alike(what, &classes);
+    assert_alike(what, &names, async |class| time(&mut sender, &probes[class].1).await).await;
 }
 
 /// Nobody is limited here: the attacker has all the addresses and time there are.
@@ -242,7 +257,7 @@ async fn look_up_bundle_and_send_take_as_long_for_unknown_as_for_deleted() {
     while socket.next().await.unwrap() != ServerFrame::Drained {}
     let ids = [never.id(), gone.id()];
     let mut number = 0;
-    let classes = interleaved(&["unknown", "deleted"], async |class| {
+    assert_alike("send", &["unknown", "deleted"], async |class| {
         number += 1;
         let copy = Copy {
             device: DeviceId::PRIMARY,
@@ -261,5 +276,4 @@ async fn look_up_bundle_and_send_take_as_long_for_unknown_as_for_deleted() {
         }
     })
     .await;
-    assert_alike("send", &classes);
 }
