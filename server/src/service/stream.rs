@@ -83,7 +83,7 @@ pub trait Writer {
     fn ping(&mut self);
     /// Bytes gathered and not yet taken by the peer's side.
     fn pending(&self) -> usize;
-    /// Hands over the next part of what was gathered, as soon as the transport takes it. Dropping the future loses nothing.
+    /// Hands over what was gathered, as soon as the transport takes it. Dropping the future loses nothing.
     fn flush(&mut self) -> impl Future<Output = Result<(), Gone>>;
     /// Says why and ends the socket.
     fn close(&mut self, reason: CloseReason) -> impl Future<Output = ()>;

@@ -18,8 +18,6 @@ use crate::service::stream::{Gone, Writer};
 
 /// Chunks between this half and the socket. More would only wait longer: what the socket writes it has taken already.
 const CHUNKS: usize = 1;
-/// A chunk is copied whole on its way to the socket, so the larger they are, the more is kept of one that nobody reads.
-const CHUNK_MAX_BYTES: usize = 16 * 1024;
 /// How long a peer that does not read may hold up the goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pongs gathered for a peer that floods pings and does not read; more are not answered.
@@ -112,13 +110,8 @@ impl Writer for SocketWriter {
         let place = self.chunks.reserve().await.map_err(|_| Gone)?;
         let mut gathered = self.gathered.borrow_mut();
         gathered.pongs = 0;
-        let chunk = if gathered.bytes.len() > CHUNK_MAX_BYTES {
-            gathered.bytes.split_to(CHUNK_MAX_BYTES)
-        } else {
-            // The buffer is given away whole, so that an idle socket holds none.
-            std::mem::take(&mut gathered.bytes)
-        };
-        let chunk = chunk.freeze();
+        // The buffer is given away whole, so that an idle socket holds none.
+        let chunk = std::mem::take(&mut gathered.bytes).freeze();
         if !chunk.is_empty() {
             gathered.given = gathered.given.saturating_add(chunk.len());
             place.send(chunk);
@@ -132,8 +125,7 @@ impl Writer for SocketWriter {
             description: Some(reason.as_str().to_owned()),
         })));
         // A peer that does not read does not hear the goodbye; its socket ends when the body does.
-        let everything = async { while !self.gathered.borrow().bytes.is_empty() && self.flush().await.is_ok() {} };
-        let _too_slow = tokio::time::timeout(CLOSE_TIMEOUT, everything).await;
+        let _too_slow = tokio::time::timeout(CLOSE_TIMEOUT, self.flush()).await;
     }
 }
 

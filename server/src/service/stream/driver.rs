@@ -29,7 +29,7 @@ use crate::store::{Accept, AcceptOutcome, QueueItem, Refusal, StoreError};
 
 /// Above this much unsent, nothing more is read or delivered: with one read of the store and one mailbox it bounds what
 /// a peer that does not read costs.
-const HIGH_WATER_BYTES: usize = 32 * 1024;
+const HIGH_WATER_BYTES: usize = 64 * 1024;
 /// Above this much gathered it leaves, before more is gathered.
 const FLUSH_BYTES: usize = 16 * 1024;
 /// Frames that have arrived are taken this many at a time, before anything else gets its turn.
