@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::world::{Programs, Server};
+use crate::world::{Programs, Server, in_folder};
 use honest::Honest;
 use schema::Api;
 use tally::Tally;
@@ -119,14 +119,7 @@ impl fmt::Display for Report {
 /// # Errors
 /// When something cannot be run at all.
 pub fn run(programs: &Programs, plan: &Plan) -> Result<Report> {
-    let folder = tempfile::Builder::new().prefix("sealpost-hostile-").tempdir()?;
-    match run_in(programs, plan, folder.path()) {
-        Ok(report) if report.is_clean() => Ok(report),
-        other => {
-            eprintln!("everything is kept in {}", folder.keep().display());
-            other
-        }
-    }
+    in_folder("sealpost-hostile-", Report::is_clean, |folder| run_in(programs, plan, folder))
 }
 
 fn run_in(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Report> {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::history::{Outcome, Verdict};
 use crate::person::{KillAt, Person};
-use crate::world::{Programs, Server};
+use crate::world::{Programs, Server, in_folder};
 
 /// Registrations that are killed before one is left to finish.
 const REGISTRATION_KILLS_MAX: u32 = 6;
@@ -111,14 +111,7 @@ impl fmt::Display for Report {
 /// # Errors
 /// When something cannot be run at all, or a command ends as it never should.
 pub fn run(programs: &Programs, plan: &Plan) -> Result<Report> {
-    let folder = tempfile::Builder::new().prefix("sealpost-torture-").tempdir()?;
-    match run_in(programs, plan, folder.path()) {
-        Ok(report) if report.is_clean() => Ok(report),
-        other => {
-            eprintln!("everything is kept in {}", folder.keep().display());
-            other
-        }
-    }
+    in_folder("sealpost-torture-", Report::is_clean, |folder| run_in(programs, plan, folder))
 }
 
 fn run_in(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Report> {

@@ -39,6 +39,23 @@ impl Programs {
     }
 }
 
+/// Runs a scenario in a new folder, which is kept when the outcome is not clean, for people to look into.
+///
+/// # Errors
+/// When there is no such folder, or the scenario cannot be run.
+pub(crate) fn in_folder<R>(
+    prefix: &str,
+    is_clean: impl FnOnce(&R) -> bool,
+    run: impl FnOnce(&Path) -> Result<R>,
+) -> Result<R> {
+    let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
+    let outcome = run(folder.path());
+    if !outcome.as_ref().is_ok_and(is_clean) {
+        eprintln!("everything is kept in {}", folder.keep().display());
+    }
+    outcome
+}
+
 fn beside_this_program() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let folder = program.parent().context("this program lies in a folder")?;
