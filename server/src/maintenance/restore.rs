@@ -1,7 +1,7 @@
 //! `sealpost-server restore`: a data folder from a backup, in which nothing comes to life again that had ended.
 //!
 //! The folder may be a mount point, so everything happens inside of it: the backup is copied into [`STAGING`], checked and
-//! changed there, what was there before moves into a folder beside, and then the new files take their places. From the first
+//! changed there, what was there before moves into a folder of its own, and then the new files take their places. From the first
 //! move to the last there is a folder [`RESTORING`], beside which no server starts: an interrupted restore is begun again, never
 //! overlooked. One that fails before the first move keeps no server from what is still there.
 
@@ -61,7 +61,7 @@ pub fn run(args: &RestoreArgs) -> Result<()> {
     let _lock = lock_folder(&data)?;
     let former = former(&data)?;
     if !former.is_empty() && !args.replace {
-        bail!("{} is not empty; with --replace what is in it moves into a folder beside it", data.display());
+        bail!("{} is not empty; with --replace what is in it moves into a folder inside of it", data.display());
     }
     let staging = data.join(STAGING);
     let ended = stage(&args.from, &manifest, &staging).inspect_err(|_| drop(files::remove_folder(&staging)))?;
@@ -126,7 +126,7 @@ fn begin_moving(data: &Path) -> Result<()> {
     files::sync_folder(data)
 }
 
-/// Moves what was there into a folder beside; the database goes first, because without it nothing can be served.
+/// Moves what was there into a folder of its own; the database goes first, because without it nothing can be served.
 fn set_aside(data: &Path, former: &[PathBuf]) -> Result<Option<PathBuf>> {
     if former.is_empty() {
         return Ok(None);
