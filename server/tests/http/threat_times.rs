@@ -85,7 +85,7 @@ fn worst(what: &str, classes: &[(&str, Vec<f64>)]) -> f64 {
 }
 
 /// No class differs from the first.
-async fn assert_alike<'names>(what: &str, names: &[&'names str], mut sample: impl AsyncFnMut(usize) -> f64) {
+async fn assert_alike(what: &str, names: &[&str], mut sample: impl AsyncFnMut(usize) -> f64) {
     let mut differences = Vec::new();
     for _ in 0..MEASURES_MAX {
         let worst = worst(what, &interleaved(names, &mut sample).await);
