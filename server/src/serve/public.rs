@@ -29,6 +29,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that ends may still say this long what nobody reads, so that the last answer is not lost with it.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// An answer is asked for more when less than this waits to be written. A peer that does not read keeps it waiting, so it is no
+/// more than one TLS record takes.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// An idle HTTP connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// From the end of an answer to the end of the next head: what is idle for as long as it may be has yet the time of a head.
@@ -77,6 +80,7 @@ pub(super) fn start(
                 })
                 .client_disconnect_timeout(LINGER_TIMEOUT)
                 .tcp_nodelay(true)
+                .h1_write_buffer_size(WRITE_BUFFER_BYTES)
                 .finish(map_config(
                     http::app(shared.clone()).into_factory().map_err(|error| error.error_response()),
                     |()| AppConfig::default(),
