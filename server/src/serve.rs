@@ -34,6 +34,7 @@ use operator::Operator;
 use reload::Reload;
 
 pub use listen::{Listen, ListenError};
+pub use public::serve_plain;
 pub use secrets::{SecretsError, write_new_token_keys};
 
 /// How long the end of a stream may take when the server stops; what is still open then is cut.

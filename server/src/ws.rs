@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::ws::{HandshakeError, handshake};
-use actix_web::body::BodyStream;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use sealpost_api::problem::ProblemCode;
 
 use crate::catch::catching;
@@ -16,18 +15,19 @@ use crate::service::hub::CloseReason;
 use crate::service::places::Place;
 use crate::service::stream::Writer as _;
 
-mod connection;
 mod origin;
 mod reader;
+mod socket;
+mod upgrade;
 mod writer;
 
-use connection::Ending;
-pub use connection::until_ended;
 pub use origin::OriginPolicy;
 pub use reader::{Received, SocketLimits, SocketReader};
+use upgrade::Handover;
+pub use upgrade::{Upgrade, UpgradeFailed, Upgrades};
 pub use writer::SocketWriter;
 
-/// A peer may take this long to read what was said last; then the connection is closed.
+/// A peer may take this long to read what was said last and to close.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a request does not become a stream.
@@ -67,7 +67,6 @@ impl UpgradeError {
 /// [`UpgradeError`]; nothing was begun.
 pub async fn upgrade(
     request: &HttpRequest,
-    payload: web::Payload,
     services: &Services,
     origins: &OriginPolicy,
     place: Place,
@@ -75,7 +74,9 @@ pub async fn upgrade(
     if !origins.allows(request.headers().get_all(ORIGIN)) {
         return Err(UpgradeError::Origin);
     }
-    let (response, reader, writer) = accept(request, payload, SocketLimits::STREAM)?;
+    if handshake(request.head()).is_err() {
+        return Err(UpgradeError::Handshake);
+    }
     let caller = match bearer(request.headers())? {
         Some(token) => Some(services.authenticate(token).await.map_err(|error| match error.code {
             ProblemCode::Unauthenticated => UpgradeError::Unauthenticated,
@@ -84,37 +85,30 @@ pub async fn upgrade(
         None => None,
     };
     let services = services.clone();
-    let mut farewell = writer.twin();
-    let ending = Ending::of_this_connection();
-    actix_web::rt::spawn(async move {
+    accept(request, SocketLimits::STREAM, async move |reader, writer| {
         let metrics = Arc::clone(&services.core().metrics);
+        let mut farewell = writer.twin();
         if catching(metrics.as_ref(), services.run_stream(caller, reader, writer)).await.is_err() {
             tracing::error!("a stream panicked; its client comes back");
             farewell.close(CloseReason::Internal).await;
         }
-        drop((place, farewell));
-        if let Some(ending) = ending {
-            actix_web::rt::time::sleep(LINGER_TIMEOUT).await;
-            ending.now();
-        }
-    });
-    Ok(response)
+        drop(place);
+    })
 }
 
-/// Answers a handshake and gives both halves of the socket. No extension is ever taken, so nothing is compressed.
+/// Answers a handshake; what comes after the answer is served by `then`, to whose end the connection lasts. No extension is ever
+/// taken, so nothing is compressed. Only connections whose upgrades [`Upgrades`] serves can be answered so.
 ///
 /// # Errors
 /// [`UpgradeError::Handshake`] when the request is none.
-pub fn accept(
+pub fn accept<R: Future<Output = ()> + 'static>(
     request: &HttpRequest,
-    payload: web::Payload,
     limits: SocketLimits,
-) -> Result<(HttpResponse, SocketReader, SocketWriter), UpgradeError> {
-    let mut response = handshake(request.head()).map_err(|_: HandshakeError| UpgradeError::Handshake)?;
-    let (writer, body) = SocketWriter::pair();
-    let reader = SocketReader::new(payload, writer.answers(), limits);
-    let response = response.message_body(BodyStream::new(body)).map_err(|_| UpgradeError::Handshake)?;
-    Ok((response.map_into_boxed_body().into(), reader, writer))
+    then: impl FnOnce(SocketReader, SocketWriter) -> R + 'static,
+) -> Result<HttpResponse, UpgradeError> {
+    let mut response = handshake(request.head()).map_err(|_: HandshakeError| UpgradeError::Handshake)?.finish();
+    response.extensions_mut().insert(Handover::new(limits, then));
+    Ok(response.map_into_boxed_body().into())
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, UpgradeError> {

@@ -5,10 +5,12 @@
 #[cfg(test)]
 mod autobahn {
     use std::collections::BTreeMap;
+    use std::net::TcpListener;
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
-    use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+    use actix_web::{App, HttpRequest, HttpResponse, web};
+    use sealpost_server::serve::serve_plain;
     use sealpost_server::service::hub::CloseReason;
     use sealpost_server::service::stream::{Incoming, Writer as _};
     use sealpost_server::ws::{Received, SocketLimits, SocketReader, SocketWriter, accept};
@@ -20,14 +22,8 @@ mod autobahn {
     /// What a case may end with: `UNIMPLEMENTED` is for the compression that is not offered, and for that alone.
     const GOOD: [&str; 3] = ["OK", "NON-STRICT", "INFORMATIONAL"];
 
-    async fn socket(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-        match accept(&request, payload, LIMITS) {
-            Ok((response, reader, writer)) => {
-                actix_web::rt::spawn(echo(reader, writer));
-                response
-            }
-            Err(_) => HttpResponse::BadRequest().finish(),
-        }
+    async fn socket(request: HttpRequest) -> HttpResponse {
+        accept(&request, LIMITS, echo).unwrap_or_else(|_| HttpResponse::BadRequest().finish())
     }
 
     async fn echo(mut reader: SocketReader, mut writer: SocketWriter) {
@@ -39,8 +35,10 @@ mod autobahn {
                 Received::Other(Incoming::Violation(reason)) => break reason,
                 Received::Other(Incoming::Gone) => break CloseReason::Gone,
             }
-            if writer.flush().await.is_err() {
-                break CloseReason::Gone;
+            while writer.pending() > 0 {
+                if writer.flush().await.is_err() {
+                    return;
+                }
             }
         };
         writer.close(reason).await;
@@ -76,13 +74,9 @@ mod autobahn {
 
     #[actix_web::test]
     async fn threat_49_the_autobahn_cases_hold() {
-        let server = HttpServer::new(|| App::new().default_service(web::to(socket)))
-            .workers(2)
-            .disable_signals()
-            .bind("127.0.0.1:0")
-            .unwrap();
-        let port = server.addrs()[0].port();
-        let server = server.run();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = serve_plain(listener, 2, || App::new().default_service(web::to(socket))).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         let report = tempfile::tempdir().unwrap();

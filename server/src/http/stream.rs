@@ -9,12 +9,8 @@ use super::{Http, HttpError};
 /// Upgrades to a WebSocket that carries protobuf frames.
 #[utoipa::path(get, path = "/v1/stream", tag = "stream",
     responses((status = 101, description = "The stream begins. Without an `Authorization` header the first frame is `Auth`.")))]
-pub(super) async fn stream(
-    http: web::Data<Http>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, HttpError> {
+pub(super) async fn stream(http: web::Data<Http>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let network = request.extensions().get::<ClientNetwork>().map_or([0; 16], |network| network.0);
     let place = http.streams.take(network).ok_or(ProblemCode::TooManyConnections)?;
-    Ok(crate::ws::upgrade(&request, payload, &http.services, &http.settings.origins, place).await?)
+    Ok(crate::ws::upgrade(&request, &http.services, &http.settings.origins, place).await?)
 }

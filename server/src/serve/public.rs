@@ -5,11 +5,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::{HttpService, TlsAcceptorConfig};
+use actix_codec::{AsyncRead, AsyncWrite, Framed};
+use actix_http::body::BoxBody;
+use actix_http::h1::{Codec, ExpectHandler};
+use actix_http::{HttpService, Request, Response, TlsAcceptorConfig};
 use actix_service::{
-    IntoServiceFactory as _, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
 };
-use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_web::Error;
+use actix_web::dev::{AppConfig, Server, ServerHandle, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use actix_web::web;
 use anyhow::Result;
@@ -21,7 +25,7 @@ use crate::http::{self, Http, HttpSettings};
 use crate::service::Services;
 use crate::service::places::Places;
 use crate::tls::Certificates;
-use crate::ws::{OriginPolicy, until_ended};
+use crate::ws::{OriginPolicy, UpgradeFailed, Upgrades};
 
 /// A head that comes more slowly than this is not waited for (slowloris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,9 +33,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that ends may still say this long what nobody reads, so that the last answer is not lost with it.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-/// An answer is asked for more when less than this waits to be written. A peer that does not read keeps it waiting, so it is no
-/// more than one TLS record takes.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// An idle HTTP connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// From the end of an answer to the end of the next head: what is idle for as long as it may be has yet the time of a head.
@@ -63,43 +64,99 @@ pub(super) fn start(
         .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    // The service has another type for each kind of connection, so this is no closure.
-    macro_rules! http {
-        () => {{
-            let stopping = stopping.clone();
-            HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let stopping = stopping.clone();
-                    async move { stopping.notified().await }
-                })
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(if sealpost_crypto::sabotage::left_out(45) {
-                    Duration::ZERO
-                } else {
-                    HEAD_TIMEOUT
-                })
-                .client_disconnect_timeout(LINGER_TIMEOUT)
-                .tcp_nodelay(true)
-                .h1_write_buffer_size(WRITE_BUFFER_BYTES)
-                .finish(map_config(
-                    http::app(shared.clone()).into_factory().map_err(|error| error.error_response()),
-                    |()| AppConfig::default(),
-                ))
-        }};
-    }
+    let stopping = async move || stopping.notified().await;
+    let app = move || http::app(shared.clone());
     let server = match tls {
         Some(tls) => server.listen("sealpost", listener, move || {
             let timeout = TlsAcceptorConfig::default().handshake_timeout(HANDSHAKE_TIMEOUT);
-            limited(Arc::clone(&places), proxies.clone(), http!().rustls_0_23_with_config(tls.clone(), timeout))
+            let http = http_service(app.clone(), stopping.clone()).rustls_0_23_with_config(tls.clone(), timeout);
+            limited(Arc::clone(&places), proxies.clone(), http)
         }),
-        None => {
-            server.listen("sealpost", listener, move || limited(Arc::clone(&places), proxies.clone(), http!().tcp()))
-        }
+        None => server.listen("sealpost", listener, move || {
+            limited(Arc::clone(&places), proxies.clone(), http_service(app.clone(), stopping.clone()).tcp())
+        }),
     };
     let server = server?.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     Ok(handle)
+}
+
+/// Serves an application without TLS, without caps on connections and with as many workers, as the tests of its parts do.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn serve_plain<A, S>(
+    listener: TcpListener,
+    workers: usize,
+    app: impl Fn() -> A + Clone + Send + 'static,
+) -> std::io::Result<Server>
+where
+    A: IntoServiceFactory<S, Request> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+        + 'static,
+    S::Service: 'static,
+{
+    let server = Server::build().workers(workers).shutdown_timeout(DRAIN_TIMEOUT.as_secs()).disable_signals();
+    let stopping = server.graceful_shutdown_signal();
+    let stopping = async move || stopping.notified().await;
+    Ok(server.listen("plain", listener, move || http_service(app.clone(), stopping.clone()).tcp())?.run())
+}
+
+/// The HTTP service of one worker: the application for requests, and for those that ask for an upgrade.
+#[expect(clippy::type_complexity, reason = "actix's factories have no shorter names")]
+fn http_service<T, A, S>(
+    app: impl Fn() -> A,
+    stopping: impl AsyncFn() + Clone + 'static,
+) -> HttpService<
+    T,
+    impl ServiceFactory<
+        Request,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Response<BoxBody>,
+        InitError = (),
+        Service = impl Service<
+            Request,
+            Response = ServiceResponse<BoxBody>,
+            Error = Response<BoxBody>,
+            Future = impl Sized + 'static,
+        > + 'static,
+        Future = impl Sized + 'static,
+    >,
+    BoxBody,
+    ExpectHandler,
+    impl ServiceFactory<
+        (Request, Framed<T, Codec>),
+        Config = (),
+        Response = (),
+        Error = UpgradeFailed,
+        InitError = (),
+        Future = impl Sized + 'static,
+    >,
+>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    A: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+        + 'static,
+    S::Service: 'static,
+{
+    let app = || {
+        let app = app().into_factory().map_err(|error: Error| Response::<BoxBody>::from(error.error_response()));
+        map_config(app, |()| AppConfig::default())
+    };
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping().await }
+        })
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(if sealpost_crypto::sabotage::left_out(45) { Duration::ZERO } else { HEAD_TIMEOUT })
+        .client_disconnect_timeout(LINGER_TIMEOUT)
+        .tcp_nodelay(true)
+        .upgrade(Upgrades::new(app()))
+        .finish(app())
 }
 
 /// What one network may have open: what is configured, and never more than half of all there is.
@@ -124,9 +181,7 @@ where
         let served = (of_proxy || place.is_some()).then(|| (place, service.call(stream)));
         async move {
             match served {
-                Some((_place, served)) => {
-                    http::paced(until_ended(served), REQUEST_GAP).await.flatten().unwrap_or(Ok(()))
-                }
+                Some((_place, served)) => http::paced(served, REQUEST_GAP).await.unwrap_or(Ok(())),
                 None => Ok(()),
             }
         }

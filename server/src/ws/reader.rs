@@ -1,18 +1,17 @@
-//! From the request's payload to whole messages.
+//! From bytes to whole messages.
 
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use actix_codec::Decoder as _;
 use actix_http::ws::{Codec, Frame};
-use actix_web::web::Payload;
 use actix_ws::{Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream as _;
 use sealpost_api::limits::FRAME_MAX_BYTES;
 use sealpost_crypto::sabotage::left_out;
 
+use super::socket::Socket;
 use super::writer::Answers;
 use crate::service::hub::CloseReason;
 use crate::service::stream::{Incoming, Reader};
@@ -47,7 +46,7 @@ pub enum Received {
 
 /// The reading half of a socket.
 pub struct SocketReader {
-    payload: Payload,
+    socket: Rc<Socket>,
     answers: Answers,
     limits: SocketLimits,
     codec: Codec,
@@ -65,13 +64,14 @@ struct Partial {
 }
 
 impl SocketReader {
-    pub(super) fn new(payload: Payload, answers: Answers, limits: SocketLimits) -> Self {
+    /// `buffer` holds what has been read already.
+    pub(super) fn new(socket: Rc<Socket>, answers: Answers, limits: SocketLimits, buffer: BytesMut) -> Self {
         Self {
-            payload,
+            socket,
             answers,
             limits,
             codec: Codec::new().max_size(limits.message_bytes),
-            buffer: BytesMut::new(),
+            buffer,
             partial: None,
             ended: false,
         }
@@ -87,17 +87,13 @@ impl SocketReader {
             if let Some(received) = self.decode() {
                 return Poll::Ready(received);
             }
-            match Pin::new(&mut self.payload).poll_next(context) {
-                Poll::Ready(Some(Ok(chunk))) if self.buffer.is_empty() => {
-                    // The payload's own buffer is taken over: frames are slices of it and nothing is copied.
-                    self.buffer = chunk.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
-                }
-                Poll::Ready(Some(Ok(chunk))) => self.buffer.extend_from_slice(&chunk),
-                Poll::Ready(Some(Err(_)) | None) => {
-                    self.ended = true;
-                    return Poll::Ready(Received::Other(Incoming::Gone));
-                }
-                Poll::Pending => return Poll::Pending,
+            if self.buffer.is_empty() {
+                // Messages may still be slices of the last buffer, and an idle socket holds none.
+                self.buffer = BytesMut::new();
+            }
+            if ready!(self.socket.poll_read(context, &mut self.buffer)) == 0 {
+                self.ended = true;
+                return Poll::Ready(Received::Other(Incoming::Gone));
             }
         }
     }

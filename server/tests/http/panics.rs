@@ -1,11 +1,12 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use sealpost_api::problem::Problem;
 use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::http::{self, BODY_TIMEOUT, Http, HttpSettings};
 use sealpost_server::metrics::Metrics;
+use sealpost_server::serve::serve_plain;
 use sealpost_server::ws::OriginPolicy;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -50,12 +51,9 @@ async fn threat_56_a_panic_ends_its_own_request_alone() {
         panic!("injected")
     }
     // One worker, so that whatever the panic breaks is broken for everyone.
-    let server = HttpServer::new(move || http::app(shared.clone()).route("/test/panic", web::get().to(panicking)))
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run();
+    let server =
+        serve_plain(listener, 1, move || http::app(shared.clone()).route("/test/panic", web::get().to(panicking)))
+            .unwrap();
     let handle = server.handle();
     tokio::spawn(server);
 

@@ -35,7 +35,7 @@ const CROPS: [f64; 5] = [0.5, 0.75, 0.9, 0.99, 1.0];
 /// Hashes that cost little, so that 100,000 are feasible. The path is the real one; where hashes cost their usual price, what
 /// they vary by hides far more.
 fn cheap() -> PasswordSettings {
-    PasswordSettings { memory_kib: 64, passes: 1, threads: 1, ..PasswordSettings::default() }
+    PasswordSettings { memory_kib: 256, passes: 1, threads: 1, ..PasswordSettings::default() }
 }
 
 fn mean_and_variance(values: &[f64]) -> (f64, f64) {
@@ -218,7 +218,7 @@ async fn threat_33_a_failed_log_in_takes_as_long_for_whoever_is_not_here() {
 
 #[tokio::test]
 async fn threat_33_a_failed_log_in_takes_as_long_after_the_parameters_were_raised() {
-    let before = PasswordSettings { memory_kib: 32, ..cheap() };
+    let before = PasswordSettings { memory_kib: 128, ..cheap() };
     let earlier = vec![PasswordCost { memory_kib: before.memory_kib, passes: before.passes }];
     let server = TestServer::start(options(PasswordSettings { earlier, ..cheap() })).await;
     let (old, new) = (Account::register(&server, "is.olden").await, Account::register(&server, "is.newer").await);

@@ -1,6 +1,7 @@
 //! slowhttptest against the real server, directly and through nginx, with honest calls beside it.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ const ATTACK_SECONDS: u64 = 40;
 const CUT_SECONDS: u64 = 25;
 /// Honest calls are answered within this time, whatever else the machine does.
 const HONEST_MAX: Duration = Duration::from_secs(5);
+
+/// Where they come from.
+const HONEST_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What one attack did.
 struct Attack {
@@ -82,7 +86,9 @@ async fn honest_beside<T>(client: &Client, work: impl Future<Output = T>) -> (T,
     (done, times.get(at.min(times.len().saturating_sub(1))).copied().unwrap_or_default(), times.len())
 }
 
+/// The attack comes from one address, which has its limits; who comes from another is not to feel it.
 async fn cut(name: &str, client: &Client, folder: &Path, url: &str, kind: &[&str]) {
+    let client = &client.bound_to(HONEST_ADDRESS);
     let ((), idle, _) = honest_beside(client, tokio::time::sleep(Duration::from_secs(2))).await;
     let (attack, busy, calls) = honest_beside(client, attack(folder, url, kind)).await;
     println!(

@@ -1,20 +1,19 @@
 //! The real binary in a folder of its own, and a client that speaks to it over TLS.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sealpost_api::accounts::RegisterRequest;
 use sealpost_api::encoding::{B64, EncodedDeviceList};
-use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind, ServerFrame, Welcome};
-use sealpost_api::ids::{MessageNumber, RefreshTokenHash, SessionId};
+use sealpost_api::frames::{ServerFrame, Welcome};
+use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_api::password::Password;
 use sealpost_api::prekeys::{DevicePrekeys, SignedPrekeyBody};
 use sealpost_api::server::ServerInfo;
@@ -24,12 +23,14 @@ use sealpost_crypto::{
     DeviceListBody, LoginStatement, RegistrationId, SignedPrekeyId, SignedPrekeyPair, UnixMillis,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::protocol::Message;
+
+mod socket;
+
+pub(super) use socket::Socket;
 
 /// Far longer than a start, a stop or an answer takes, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -227,7 +228,7 @@ impl Running {
         let authority = url.split_once("://").unwrap().1.to_owned();
         let (host, port) = authority.rsplit_once(':').unwrap();
         let ca = self.ready["ca"].as_str().map(PathBuf::from);
-        Client { host: host.to_owned(), port: port.parse().unwrap(), ca, address: None }
+        Client { host: host.to_owned(), port: port.parse().unwrap(), ca, address: None, source: None }
     }
 }
 
@@ -246,6 +247,8 @@ pub(super) struct Client {
     ca: Option<PathBuf>,
     /// Whom a proxy in front of the server would name as the peer.
     address: Option<String>,
+    /// The address that it connects from.
+    source: Option<Ipv4Addr>,
 }
 
 /// A connection, with TLS or without.
@@ -280,7 +283,7 @@ pub(super) async fn exchange(
 
 impl Client {
     pub(super) fn at(host: &str, port: u16, ca: PathBuf) -> Self {
-        Self { host: host.to_owned(), port, ca: Some(ca), address: None }
+        Self { host: host.to_owned(), port, ca: Some(ca), address: None, source: None }
     }
 
     pub(super) fn trusting(self, ca: &Path) -> Self {
@@ -292,11 +295,23 @@ impl Client {
         Self { address: Some(address.to_owned()), ..self.clone() }
     }
 
+    /// Connecting from another address of this machine.
+    pub(super) fn bound_to(&self, source: Ipv4Addr) -> Self {
+        Self { source: Some(source), ..self.clone() }
+    }
+
+    async fn tcp(&self) -> std::io::Result<TcpStream> {
+        let Some(source) = self.source else { return TcpStream::connect((self.host.as_str(), self.port)).await };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        socket.connect(([127, 0, 0, 1], self.port).into()).await
+    }
+
     async fn stream(&self) -> Box<dyn Io> {
         if self.ca.is_some() {
             Box::new(self.tls().await.unwrap())
         } else {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await.unwrap();
+            let stream = self.tcp().await.unwrap();
             stream.set_nodelay(true).unwrap();
             Box::new(stream)
         }
@@ -312,7 +327,7 @@ impl Client {
     }
 
     pub(super) async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
-        self.tls_on(TcpStream::connect((self.host.as_str(), self.port)).await?).await
+        self.tls_on(self.tcp().await?).await
     }
 
     pub(super) async fn tls_on(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
@@ -460,72 +475,4 @@ pub(super) struct Person {
     pub(super) address: DeviceAddress,
     pub(super) identity: DeviceIdentityKeyPair,
     pub(super) token: String,
-}
-
-pub(super) struct Socket {
-    socket: WebSocketStream<Box<dyn Io>>,
-}
-
-impl Socket {
-    pub(super) async fn put(&mut self, frame: ClientFrame) {
-        self.socket.send(Message::Binary(frame.encode())).await.unwrap();
-    }
-
-    pub(super) async fn send(&mut self, number: u64, to: &Person, text: &str) {
-        self.try_send(number, to, text).await.unwrap();
-    }
-
-    /// Fails when the connection has ended.
-    pub(super) async fn try_send(
-        &mut self,
-        number: u64,
-        to: &Person,
-        text: &str,
-    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
-        let copy = Copy {
-            device: to.address.device,
-            registration: to.address.registration,
-            ciphertext: Bytes::copy_from_slice(text.as_bytes()),
-        };
-        let send =
-            Send { number: MessageNumber(number), to: to.address.account, kind: SendKind::Message, copies: vec![copy] };
-        self.socket.send(Message::Binary(ClientFrame::Send(send).encode())).await
-    }
-
-    /// Says goodbye and waits for the server's, so that it has read everything before.
-    pub(super) async fn close(mut self) {
-        self.socket.close(None).await.unwrap();
-        while let Some(Ok(_)) = self.socket.next().await {}
-    }
-
-    /// Bytes as they are. Whether the server took them.
-    pub(super) async fn raw(&mut self, bytes: &[u8]) -> bool {
-        let stream = self.socket.get_mut();
-        stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok()
-    }
-
-    /// Waits for the end of the socket: its close code.
-    pub(super) async fn closed(&mut self) -> Option<u16> {
-        loop {
-            if let Err(code) = self.next().await {
-                return code;
-            }
-        }
-    }
-
-    /// The next frame, or the close code.
-    pub(super) async fn next(&mut self) -> Result<ServerFrame, Option<u16>> {
-        loop {
-            match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server said nothing") {
-                Some(Ok(Message::Binary(bytes))) => return Ok(ServerFrame::decode(bytes).unwrap()),
-                Some(Ok(Message::Close(reason))) => return Err(reason.map(|reason| u16::from(reason.code))),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(None),
-            }
-        }
-    }
-
-    pub(super) async fn frame(&mut self) -> ServerFrame {
-        self.next().await.unwrap()
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use sealpost_api::frames::{ClientFrame, Copy, Deliver, Refused, Send, SendKind, Sent, ServerFrame, Welcome};
@@ -23,6 +23,7 @@ use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::domain::clock::{Clock, SystemRandom};
 use sealpost_server::http::{self, BODY_TIMEOUT, Http, HttpSettings};
 use sealpost_server::relay::local::LocalRelay;
+use sealpost_server::serve::serve_plain;
 use sealpost_server::service::hub::Hub;
 use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
@@ -149,12 +150,7 @@ impl World {
             origins: OriginPolicy::new(vec!["https://chat.example".to_owned()]),
         };
         let shared = web::Data::new(Http::new(services.clone(), settings));
-        let server = HttpServer::new(move || http::app(shared.clone()))
-            .workers(2)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
+        let server = serve_plain(listener, 2, move || http::app(shared.clone())).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self { services, clock, port, handle, _folder: folder }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request};
@@ -20,6 +20,7 @@ use sealpost_server::domain::clock::{Clock, SystemRandom};
 use sealpost_server::http::routes::Verb;
 use sealpost_server::http::{self, Http, HttpSettings, ROUTES, Route};
 use sealpost_server::relay::local::LocalRelay;
+use sealpost_server::serve::serve_plain;
 use sealpost_server::service::hub::Hub;
 use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
@@ -210,12 +211,7 @@ impl TestServer {
         let shared = web::Data::new(Http::new(services.clone(), settings));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = HttpServer::new(move || http::app(shared.clone()))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
+        let server = serve_plain(listener, 1, move || http::app(shared.clone())).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self { services, clock, address, handle, folder }

@@ -1,0 +1,154 @@
+//! What becomes of a connection whose request asks for an upgrade. The application answers it like any other; where its answer
+//! is 101, the connection is handed over to what the answer carries, and actix's HTTP machinery with its buffers is gone.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_codec::{Encoder as _, Framed};
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::h1::{Codec, Message};
+use actix_http::{ConnectionType, Request, Response};
+use actix_service::{Service, ServiceFactory};
+use actix_web::dev::ServiceResponse;
+use bytes::BytesMut;
+use futures_util::future::LocalBoxFuture;
+
+use super::reader::SocketReader;
+use super::socket::{Io, Socket};
+use super::writer::{Answers, SocketWriter};
+use super::{LINGER_TIMEOUT, SocketLimits};
+use crate::service::stream::Gone;
+
+/// The stream that begins with a 101; it lies among the answer's extensions.
+pub(super) struct Handover {
+    limits: SocketLimits,
+    begin: Box<dyn FnOnce(SocketReader, SocketWriter) -> LocalBoxFuture<'static, ()>>,
+}
+
+impl Handover {
+    pub(super) fn new<R>(limits: SocketLimits, begin: impl FnOnce(SocketReader, SocketWriter) -> R + 'static) -> Self
+    where
+        R: Future<Output = ()> + 'static,
+    {
+        Self { limits, begin: Box::new(|reader, writer| Box::pin(begin(reader, writer))) }
+    }
+}
+
+/// Makes the service for requests that ask for an upgrade, from the factory of the application.
+pub struct Upgrades<F>(F);
+
+impl<F> Upgrades<F> {
+    /// Around the application that also answers all other requests.
+    pub const fn new(app: F) -> Self {
+        Self(app)
+    }
+}
+
+/// The service for such requests.
+pub struct Upgrade<S>(S);
+
+impl<F, T> ServiceFactory<(Request, Framed<T, Codec>)> for Upgrades<F>
+where
+    F: ServiceFactory<Request, Config = (), Response = ServiceResponse<BoxBody>>,
+    F::Error: Into<Response<BoxBody>>,
+    F::Service: 'static,
+    F::Future: 'static,
+    <F::Service as Service<Request>>::Future: 'static,
+    T: Io + 'static,
+{
+    type Response = ();
+    type Error = UpgradeFailed;
+    type Config = ();
+    type Service = Upgrade<F::Service>;
+    type InitError = F::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        let app = self.0.new_service(());
+        Box::pin(async move { Ok(Upgrade(app.await?)) })
+    }
+}
+
+/// Never: what fails ends the connection.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeFailed {}
+
+impl From<UpgradeFailed> for Response<BoxBody> {
+    fn from(never: UpgradeFailed) -> Self {
+        match never {}
+    }
+}
+
+impl<S, T> Service<(Request, Framed<T, Codec>)> for Upgrade<S>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>>,
+    S::Error: Into<Response<BoxBody>>,
+    S::Future: 'static,
+    T: Io + 'static,
+{
+    type Response = ();
+    type Error = UpgradeFailed;
+    type Future = LocalBoxFuture<'static, Result<(), UpgradeFailed>>;
+
+    actix_service::always_ready!();
+
+    fn call(&self, (request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let response = match answer.await {
+                Ok(response) => response.into(),
+                Err(error) => error.into(),
+            };
+            let _gone = answered(response, framed).await;
+            Ok(())
+        })
+    }
+}
+
+/// Writes the answer; after a 101 serves the stream to its end.
+async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Framed<T, Codec>) -> Result<(), Gone> {
+    let handover = response.extensions_mut().remove::<Handover>();
+    let parts = framed.into_parts();
+    let mut codec = parts.codec;
+    let socket = Socket::new(Box::new(parts.io));
+    if handover.is_none() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    // The body is held to the end: with it goes what the request holds on to.
+    let mut body = BoxBody::new(());
+    let head = response.map_body(|_, held| body = held);
+    let size = if handover.is_some() { BodySize::None } else { body.size() };
+    encode(&mut codec, Message::Item((head, size)), &socket)?;
+    match handover {
+        Some(Handover { limits, begin }) => {
+            socket.write_all().await?;
+            // What came with the request; the large buffer that it lies in is not kept.
+            let early = BytesMut::from(parts.read_buf.as_ref());
+            drop((codec, parts.read_buf, parts.write_buf));
+            let reader = SocketReader::new(Rc::clone(&socket), Answers::new(Rc::clone(&socket)), limits, early);
+            begin(reader, SocketWriter::new(Rc::clone(&socket))).await;
+            socket.end(LINGER_TIMEOUT).await;
+        }
+        None => {
+            let _too_slow = tokio::time::timeout(LINGER_TIMEOUT, write_body(&mut codec, &mut body, &socket)).await;
+            socket.end(LINGER_TIMEOUT).await;
+        }
+    }
+    Ok(())
+}
+
+async fn write_body(codec: &mut Codec, body: &mut BoxBody, socket: &Socket) -> Result<(), Gone> {
+    if !matches!(body.size(), BodySize::None | BodySize::Sized(0)) {
+        while let Some(chunk) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_next(context)).await {
+            encode(codec, Message::Chunk(Some(chunk.map_err(|_| Gone)?)), socket)?;
+            socket.write_all().await?;
+        }
+        encode(codec, Message::Chunk(None), socket)?;
+    }
+    socket.write_all().await
+}
+
+fn encode(codec: &mut Codec, message: Message<(Response<()>, BodySize)>, socket: &Socket) -> Result<(), Gone> {
+    codec.encode(message, &mut socket.gathered.borrow_mut().bytes).map_err(|_| Gone)
+}
