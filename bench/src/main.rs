@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod crypto;
+mod docs;
+mod load;
+mod plot;
+mod rig;
+mod scale;
 
 /// Benches of Sealpost.
 #[derive(Parser)]
@@ -12,10 +17,16 @@ mod crypto;
 enum Command {
     /// Sessions and messages, beside vodozemac in the same run.
     Crypto(crypto::Options),
+    /// The server: messages into its store, out of it, and from hand to hand; each must arrive once and unaltered.
+    Load(load::Options),
+    /// What one operation costs as messages, accounts and streams become more.
+    Scale(scale::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Crypto(options) => crypto::run(&options),
+        Command::Load(options) => load::run(&options),
+        Command::Scale(options) => scale::run(&options),
     }
 }

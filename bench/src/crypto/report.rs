@@ -1,13 +1,13 @@
 //! What came out: the table, the JSON lines, the targets, and the block in the documentation.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use super::SetUp;
 use super::measure::Measurement;
+use crate::docs;
 
 /// Agreements that beginning a session makes: DH1 to DH4 and the ratchet's first.
 const INITIATE_AGREEMENTS: f64 = 5.0;
@@ -17,8 +17,6 @@ const INITIATE_KEYS: f64 = 2.0;
 const ACCEPT_AGREEMENTS: f64 = 6.0;
 /// Our next ratchet key.
 const ACCEPT_KEYS: f64 = 1.0;
-const BEGIN: &str = "<!-- bench crypto: begin -->";
-const END: &str = "<!-- bench crypto: end -->";
 
 /// A line of the table, in µs.
 struct Row {
@@ -152,11 +150,6 @@ impl Report {
 
     /// Replaces what stands between the marks in docs/performance.md.
     pub(crate) fn write_docs(&self) -> Result<()> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
-        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let (before, rest) = text.split_once(BEGIN).context("docs/performance.md has no begin mark")?;
-        let (_, after) = rest.split_once(END).context("docs/performance.md has no end mark")?;
-        let text = format!("{before}{BEGIN}\n{}{END}{after}", self.table());
-        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+        docs::rewrite("crypto", &self.table())
     }
 }

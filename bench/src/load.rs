@@ -1,0 +1,153 @@
+//! `bench load`: the real server under the real protocol, on a core of its own.
+//!
+//! Everything is on: accounts, tokens, device lists, limits, quotas, durable stores. Only the numbers of the limits are raised, by
+//! `config/load.toml`. A single message that is lost, doubled or altered fails the run.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::docs;
+use crate::rig::{RigOptions, Transport, cores, runtime};
+
+mod backlog;
+mod idle;
+mod latency;
+mod logins;
+pub(crate) mod measures;
+pub(crate) mod plan;
+pub(crate) mod report;
+mod talk;
+pub(crate) mod throughput;
+
+use measures::Measures;
+
+/// Options of `bench load`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+EXAMPLES
+  Everything, in some 15 minutes:
+      bench load
+  One measure, for scripts:
+      bench load --measure store,online --transport ws --json
+  What docs/performance.md shows:
+      bench load --write")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    rig: RigOptions,
+    /// What to measure.
+    #[arg(long, value_delimiter = ',', default_values_t = Kind::ALL, value_name = "MEASURE")]
+    measure: Vec<Kind>,
+    /// Over plain HTTP, as behind a proxy, or TLS.
+    #[arg(long, value_delimiter = ',', default_values_t = Transport::ALL, value_name = "TRANSPORT")]
+    transport: Vec<Transport>,
+    /// Runs of each measure, of which the median counts.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    repeats: u64,
+    /// Messages of each run of store, drain and online.
+    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    messages: u64,
+    /// Senders, and as many recipients.
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pairs: usize,
+    /// Messages of one sender that may be unanswered.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    window: u64,
+    /// Messages a second, of latency.
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 5_000], value_name = "N")]
+    rates: Vec<u64>,
+    /// Seconds of each run of latency.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    seconds: u64,
+    /// Idle streams.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    sockets: usize,
+    /// Seconds that idle streams are left alone before the memory is read: by default the server has pinged each of them.
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    settle: u64,
+    /// Log-ins of each run.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    logins: u64,
+    /// Messages of the backlog: far more than the server's caches hold.
+    #[arg(long, default_value_t = 400_000, value_name = "N")]
+    backlog: u64,
+    /// One JSON object a measure instead of the tables.
+    #[arg(long)]
+    json: bool,
+    /// Rewrite the tables in docs/performance.md.
+    #[arg(long, conflicts_with = "unpinned")]
+    write: bool,
+    /// Exit with 1 if a target is missed.
+    #[arg(long)]
+    check: bool,
+    /// Falsify what arrived, to see that it is noticed.
+    #[arg(long, hide = true)]
+    doctor: Option<Doctor>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Recipients are away: their messages are stored.
+    Store,
+    /// Recipients come, fetch everything and ack it.
+    Drain,
+    /// Both are there, as fast as it goes.
+    Online,
+    /// From hand to hand at fixed rates.
+    Latency,
+    /// A drain after a restart, of more than any cache holds.
+    Backlog,
+    /// Memory of streams that are merely there.
+    Idle,
+    /// Log-ins, beside one hash of a password.
+    Logins,
+}
+
+impl Kind {
+    const ALL: [Self; 7] =
+        [Self::Store, Self::Drain, Self::Online, Self::Latency, Self::Backlog, Self::Idle, Self::Logins];
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// How a message is made away with, doubled or altered on its way from the server to the account that is kept of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Doctor {
+    /// It does not arrive.
+    Lose,
+    /// It arrives twice.
+    Double,
+    /// It arrives with other bytes.
+    Alter,
+}
+
+/// Runs the bench.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    ensure!(options.repeats > 0, "--repeats must be at least 1");
+    cores::pin_generator(&options.rig)?;
+    cores::raise_open_files()?;
+    let mut measures = Measures::new(options);
+    runtime()?.block_on(measures.all())?;
+    let measures = measures.into_inner();
+    if !options.json {
+        print!("{}", report::tables(&measures));
+    }
+    for verdict in report::verdicts(&measures).iter().filter(|_| options.json) {
+        println!("{}", verdict.json());
+    }
+    let spoiled: Vec<_> = measures.iter().filter(|measure| !measure.is_clean()).collect();
+    for measure in &spoiled {
+        eprintln!("messages were lost, doubled or altered: {}", measure.json());
+    }
+    if options.write && spoiled.is_empty() {
+        docs::rewrite("load", &report::tables(&measures))?;
+    }
+    let missed = report::verdicts(&measures).iter().any(|verdict| !verdict.met());
+    Ok(if !spoiled.is_empty() || (options.check && missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

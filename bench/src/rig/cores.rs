@@ -1,0 +1,47 @@
+//! Which core runs what, and how many files may be open.
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use super::RigOptions;
+
+/// The core of the generator, from now on. Fails when one of the cores is not there.
+pub(crate) fn pin_generator(options: &RigOptions) -> Result<()> {
+    if options.unpinned {
+        return Ok(());
+    }
+    let allowed = sched_getaffinity(None)?;
+    for cpu in [options.server_cpu, options.client_cpu] {
+        if cpu >= CpuSet::MAX_CPU || !allowed.is_set(cpu) {
+            bail!("there is no core {cpu} here; name others with --server-cpu and --client-cpu, or say --unpinned");
+        }
+    }
+    pin(options.client_cpu)
+}
+
+/// Runs `spawn` on the server's core, which its child process inherits, and goes back to the generator's.
+pub(crate) fn on_server_core<T>(options: &RigOptions, spawn: impl FnOnce() -> Result<T>) -> Result<T> {
+    if options.unpinned {
+        return spawn();
+    }
+    pin(options.server_cpu)?;
+    let spawned = spawn();
+    pin(options.client_cpu)?;
+    spawned
+}
+
+fn pin(cpu: usize) -> Result<()> {
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    sched_setaffinity(None, &only).with_context(|| format!("this thread could not be moved to core {cpu}"))
+}
+
+/// Raises the limit of open files as far as it goes, and says how far that is.
+pub(crate) fn raise_open_files() -> Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    }
+    Ok(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+}

@@ -1,0 +1,48 @@
+//! Accounts put into a store that no server has open, where thousands over HTTPS would take an hour of password hashes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use futures_util::stream::{StreamExt as _, iter};
+use sealpost_api::username::Username;
+use sealpost_crypto::UnixMillis;
+use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
+use sealpost_server::store::{AccountStore as _, CreateAccount, DeviceKeys, NewAccount, NewSession, Store as _};
+
+use super::{Papers, Person};
+
+/// Accounts that wait for the disk together.
+const AT_ONCE: usize = 512;
+/// Stands where a password hash would: these people never log in.
+const NO_PASSWORD: &str = "";
+
+/// Puts people with accounts, devices and sessions into the store.
+pub(crate) async fn fill(data: &Path, count: usize) -> Result<Vec<Person>> {
+    let now = UnixMillis(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?);
+    let store = EmbeddedStore::open(data, &EmbeddedOptions::default(), &rand::random())?;
+    let store = Arc::new(store);
+    let made = iter((0..count).map(|number| create(&store, number, now))).buffered(AT_ONCE);
+    let people: Vec<Result<Person>> = made.collect().await;
+    store.close().await;
+    people.into_iter().collect()
+}
+
+async fn create(store: &EmbeddedStore, number: usize, now: UnixMillis) -> Result<Person> {
+    let (person, Papers { list, prekey }) = Person::new(format!("filled{number}"), now)?;
+    let session = NewSession { id: person.session, address: person.address, refresh_hash: person.refresh.hash() };
+    let account = NewAccount {
+        username: Username::parse(&person.name)?,
+        username_hash: rand::random(),
+        password_hash: NO_PASSWORD.to_owned(),
+        device_list: list,
+        keys: DeviceKeys { device: person.address.device, signed_prekey: prekey, one_time_prekeys: Vec::new() },
+        session,
+        invite_hash: None,
+    };
+    match store.create_account(account, now).await? {
+        CreateAccount::Created => Ok(person),
+        other => bail!("an account could not be put into the store: {other:?}"),
+    }
+}
