@@ -36,24 +36,28 @@ impl Series {
         slope(self.points.iter().map(|point| (count(point.size).log10(), point.cpu)))
     }
 
-    /// The largest ratio of a cost to that at the smallest size, of processor and wall time, and what a logarithm would have there.
-    pub(crate) fn growth(&self) -> (f64, f64, f64) {
-        let Some(first) = self.points.first() else { return (1.0, 1.0, 1.0) };
+    /// How much faster than the logarithm of the size the costs grow, processor and wall time: of all pairs of sizes the largest
+    /// ratio of their costs, over the ratio of their logarithms. At most 1 for whatever grows no faster.
+    pub(crate) fn excess(&self) -> (f64, f64) {
         let most = |cost: fn(&Point) -> f64| {
-            self.points.iter().map(|point| cost(point) / cost(first).max(f64::MIN_POSITIVE)).fold(1.0, f64::max)
+            let pairs = self.points.iter().flat_map(|less| {
+                let larger = self.points.iter().filter(|more| more.size > less.size);
+                larger.map(move |more| cost(more) / cost(less) * logarithm(less.size) / logarithm(more.size))
+            });
+            pairs.fold(0.0, f64::max)
         };
-        let last = self.points.last().unwrap_or(first);
-        (most(|point| point.cpu), most(|point| point.wall), count(last.size).ln() / count(first.size.max(2)).ln())
+        (most(|point| point.cpu), most(|point| point.wall))
     }
 
-    /// Whether no cost is above that of the smallest size times the logarithm's growth, but for noise.
+    /// Whether neither cost grows faster than the logarithm, but for noise.
     pub(crate) fn is_logarithmic(&self) -> bool {
-        let Some(first) = self.points.first() else { return true };
-        self.points.iter().all(|point| {
-            let allowed = NOISE * count(point.size).ln() / count(first.size.max(2)).ln();
-            point.cpu <= first.cpu * allowed && point.wall <= first.wall * allowed
-        })
+        let (cpu, wall) = self.excess();
+        cpu <= NOISE && wall <= NOISE
     }
+}
+
+fn logarithm(size: u64) -> f64 {
+    count(size.max(2)).ln()
 }
 
 /// Of the line that is nearest to these points.
@@ -87,6 +91,7 @@ mod tests {
         assert!(series(|_| 20.0).is_logarithmic());
         assert!(series(|size| 5.0 * size.ln()).is_logarithmic());
         assert!(series(|size| 100.0 - size.ln()).is_logarithmic());
+        assert!(!series(|size| 1e5 / size + size.sqrt()).is_logarithmic(), "growth after a fall is growth");
         assert!(!series(|size| size.sqrt()).is_logarithmic());
         assert!(!series(|size| 3.0 + size / 1_000.0).is_logarithmic());
     }
