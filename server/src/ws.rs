@@ -24,7 +24,7 @@ mod writer;
 pub use origin::OriginPolicy;
 pub use reader::{Received, SocketLimits, SocketReader};
 use upgrade::Handover;
-pub use upgrade::{Upgrade, UpgradeFailed, Upgrades};
+pub use upgrade::{Upgrade, UpgradeFailed, Upgrades, with_streams};
 pub use writer::SocketWriter;
 
 /// A peer may take this long to read what was said last and to close.
@@ -97,7 +97,7 @@ pub async fn upgrade(
 }
 
 /// Answers a handshake; what comes after the answer is served by `then`, to whose end the connection lasts. No extension is ever
-/// taken, so nothing is compressed. Only connections whose upgrades [`Upgrades`] serves can be answered so.
+/// taken, so nothing is compressed. Only connections that [`with_streams`] serves, with [`Upgrades`], can be answered so.
 ///
 /// # Errors
 /// [`UpgradeError::Handshake`] when the request is none.

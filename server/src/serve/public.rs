@@ -25,7 +25,7 @@ use crate::http::{self, Http, HttpSettings};
 use crate::service::Services;
 use crate::service::places::Places;
 use crate::tls::Certificates;
-use crate::ws::{OriginPolicy, UpgradeFailed, Upgrades};
+use crate::ws::{OriginPolicy, UpgradeFailed, Upgrades, with_streams};
 
 /// A head that comes more slowly than this is not waited for (slowloris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +100,12 @@ where
     let server = Server::build().workers(workers).shutdown_timeout(DRAIN_TIMEOUT.as_secs()).disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let stopping = async move || stopping.notified().await;
-    Ok(server.listen("plain", listener, move || http_service(app.clone(), stopping.clone()).tcp())?.run())
+    let server = server.listen("plain", listener, move || {
+        apply_fn_factory(http_service(app.clone(), stopping.clone()).tcp(), |stream: TcpStream, service| {
+            with_streams(service.call(stream))
+        })
+    });
+    Ok(server?.run())
 }
 
 /// The HTTP service of one worker: the application for requests, and for those that ask for an upgrade.
@@ -181,7 +186,7 @@ where
         let served = (of_proxy || place.is_some()).then(|| (place, service.call(stream)));
         async move {
             match served {
-                Some((_place, served)) => http::paced(served, REQUEST_GAP).await.unwrap_or(Ok(())),
+                Some((_place, served)) => http::paced(with_streams(served), REQUEST_GAP).await.unwrap_or(Ok(())),
                 None => Ok(()),
             }
         }

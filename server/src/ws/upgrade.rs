@@ -1,6 +1,7 @@
 //! What becomes of a connection whose request asks for an upgrade. The application answers it like any other; where its answer
 //! is 101, the connection is handed over to what the answer carries, and actix's HTTP machinery with its buffers is gone.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,6 +20,23 @@ use super::socket::{Io, Socket};
 use super::writer::{Answers, SocketWriter};
 use super::{LINGER_TIMEOUT, SocketLimits};
 use crate::service::stream::Gone;
+
+tokio::task_local! {
+    /// The stream on the connection that this task serves.
+    static STREAM: Rc<RefCell<Option<LocalBoxFuture<'static, ()>>>>;
+}
+
+/// Serves a connection to its end, and then the stream that it became, if it did. All that HTTP needed of memory is given back
+/// before the stream begins.
+pub async fn with_streams<F: Future>(served: F) -> F::Output {
+    let stream = Rc::default();
+    let output = Box::pin(STREAM.scope(Rc::clone(&stream), served)).await;
+    let stream = stream.take();
+    if let Some(stream) = stream {
+        stream.await;
+    }
+    output
+}
 
 /// The stream that begins with a 101; it lies among the answer's extensions.
 pub(super) struct Handover {
@@ -106,7 +124,7 @@ where
     }
 }
 
-/// Writes the answer; after a 101 serves the stream to its end.
+/// Writes the answer; after a 101 the stream is left to [`with_streams`].
 async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Framed<T, Codec>) -> Result<(), Gone> {
     let handover = response.extensions_mut().remove::<Handover>();
     let parts = framed.into_parts();
@@ -127,8 +145,13 @@ async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Fram
             let early = BytesMut::from(parts.read_buf.as_ref());
             drop((codec, parts.read_buf, parts.write_buf));
             let reader = SocketReader::new(Rc::clone(&socket), Answers::new(Rc::clone(&socket)), limits, early);
-            begin(reader, SocketWriter::new(Rc::clone(&socket))).await;
-            socket.end(LINGER_TIMEOUT).await;
+            let begun = begin(reader, SocketWriter::new(Rc::clone(&socket)));
+            let stream = Box::pin(async move {
+                begun.await;
+                socket.end(LINGER_TIMEOUT).await;
+                drop(body);
+            });
+            STREAM.with(|place| place.replace(Some(stream)));
         }
         None => {
             let _too_slow = tokio::time::timeout(LINGER_TIMEOUT, write_body(&mut codec, &mut body, &socket)).await;
