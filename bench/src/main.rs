@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod client;
 mod crypto;
 mod docs;
 mod load;
@@ -15,6 +16,8 @@ mod scale;
 #[derive(Parser)]
 #[command(name = "bench", version)]
 enum Command {
+    /// The command-line client: processor time of a message, and time from its start to "sent".
+    Client(client::Options),
     /// Sessions and messages, beside vodozemac in the same run.
     Crypto(crypto::Options),
     /// The server: messages into its store, out of it, and from hand to hand; each must arrive once and unaltered.
@@ -25,6 +28,7 @@ enum Command {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
+        Command::Client(options) => client::run(&options),
         Command::Crypto(options) => crypto::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Scale(options) => scale::run(&options),
