@@ -17,11 +17,13 @@ use crate::store::embedded::EmbeddedOptions;
 mod args;
 mod load;
 mod maintenance;
+mod store;
 
-pub use args::{Cli, Command, LogFormat, MigrateAction, MigrateArgs, Registration, ServeArgs};
+pub use args::{Cli, Command, LogFormat, MigrateArgs, Registration, ServeArgs};
 pub(crate) use load::default_data;
 pub use load::{LoadError, load};
 pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
+pub use store::{StoreAddress, StoreAddressError};
 
 /// What one sender account may take of one device's queue: a tenth, so that ten strangers are needed to fill it.
 const SENDER_SHARE_MESSAGES: u64 = QUEUE_MAX_MESSAGES / 10;
@@ -144,9 +146,15 @@ impl Default for QueueConfig {
 }
 
 /// The database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
+    /// Where it is. Never printed, because it may hold a password.
+    #[serde(skip_serializing)]
+    pub uri: Option<StoreAddress>,
+    /// A file that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri_file: Option<PathBuf>,
     /// Free bytes below which nothing is accepted. It should hold twice the largest log (128 MiB), so that acks and deletions
     /// go on while the disk is full; less is for small disks.
     pub reserve_bytes: u64,
@@ -160,6 +168,8 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
+            uri: None,
+            uri_file: None,
             reserve_bytes: EmbeddedOptions::default().reserve_bytes,
             allow_unsafe_filesystem: false,
             never_sync: false,

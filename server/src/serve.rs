@@ -15,12 +15,12 @@ use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::service::{Core, Services};
-use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError, StoreObserver};
-use crate::store::{Store as _, StoreError};
+use crate::store::StoreError;
 use crate::tls::{Certificates, Source, names};
 
 mod build;
 mod listen;
+mod opened;
 mod operator;
 mod private;
 mod process;
@@ -30,6 +30,7 @@ mod reload;
 mod secrets;
 mod tasks;
 
+use opened::Opened;
 use operator::Operator;
 use reload::Reload;
 
@@ -76,29 +77,14 @@ async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
         return Err(ListenError::PlainAnywhere(config.listen.clone()).into());
     }
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    let mut seed = [0; 32];
-    random.fill(&mut seed);
     let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
-    let options = EmbeddedOptions {
-        reserve_bytes: config.store.reserve_bytes,
-        allow_unsafe_filesystem: config.store.allow_unsafe_filesystem,
-        never_sync: config.store.never_sync,
-        observer: Arc::clone(&metrics) as Arc<dyn StoreObserver>,
-        ..EmbeddedOptions::default()
-    };
-    let opened = EmbeddedStore::open(&config.data, &options, &seed);
-    if let Some(path) = &config.ready_file
-        && !matches!(opened, Err(OpenError::Locked { .. }))
-    {
-        // Not while another process serves this folder: the file may be that one's.
-        ready::remove(path)?;
-    }
-    let store = Arc::new(opened?);
+    let opened = Opened::open(&config, clock.as_ref(), random.as_ref(), &metrics).await?;
+    let store = opened.store();
     if let Err(error) = store.ready().await {
         tracing::warn!(%error, "nothing is accepted until there is room; see [store] reserve_bytes");
     }
     let run = Run { config, args, log, connections_max, metrics };
-    let outcome = serve_store(run, listen, &mut signals, clock, random, &store).await;
+    let outcome = serve_store(run, listen, &mut signals, clock, random, &opened).await;
     store.close().await;
     outcome
 }
@@ -118,13 +104,13 @@ async fn serve_store(
     signals: &mut Signals,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    store: &Arc<EmbeddedStore>,
+    opened: &Opened,
 ) -> Result<()> {
     let secrets = secrets::Secrets::load(&config.data, config.pepper_file.as_deref(), random.as_ref())?;
     let certificates = certificates(&config, &listen, clock.as_ref())?;
     let built_in_loopback = listen.is_loopback() && matches!(config.tls, TlsConfig::BuiltIn);
     let core =
-        build::core(&config, built_in_loopback, &secrets, Arc::clone(store), clock, random, Arc::clone(&metrics))?;
+        build::core(&config, built_in_loopback, &secrets, opened.store(), clock, random, Arc::clone(&metrics))?;
     let services = Services::new(Arc::clone(&core));
 
     let public = listen.bind()?;
@@ -133,7 +119,7 @@ async fn serve_store(
     let private_url = Listen::resolve(&config.private_listen)?.url(&private, false)?;
     let private_server = private::start(private, services.clone(), Arc::clone(&metrics))?;
     let public_handle = public::start(&config, connections_max, public, certificates.as_ref(), services.clone())?;
-    tasks::watch_store(Arc::clone(store), Arc::clone(&core.clock), Arc::clone(&metrics));
+    tasks::watch_store(opened.clone(), Arc::clone(&core.clock), Arc::clone(&metrics));
     tasks::begin(&core, certificates.clone(), listen.host().to_owned());
 
     let operator = Arc::new(Operator {
@@ -168,7 +154,7 @@ async fn serve_store(
         tokio::select! {
             _ = signals.terminate.recv() => break None,
             _ = signals.interrupt.recv() => break None,
-            reason = store.stopped() => break Some(reason),
+            reason = opened.stopped() => break Some(reason),
             _ = signals.hangup.recv() => operator.reload_by_signal().await,
         }
     };

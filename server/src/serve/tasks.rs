@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::opened::Opened;
 use crate::catch::catching;
 use crate::domain::clock::Clock;
 use crate::metrics::Metrics;
 use crate::service::Core;
-use crate::store::AdminStore as _;
-use crate::store::embedded::EmbeddedStore;
 use crate::tls::{Certificates, names};
 
 /// Between two looks for what has expired.
@@ -24,12 +23,12 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
 const FIGURES_SHARE: u32 = 20;
 
 /// Looks at the store once in a while for the metrics, so that a scrape costs nothing.
-pub(super) fn watch_store(store: Arc<EmbeddedStore>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
+pub(super) fn watch_store(opened: Opened, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
     actix_web::rt::spawn(async move {
         loop {
             let begun = Instant::now();
-            match store.figures(clock.now()).await {
-                Ok(figures) => metrics.looked(&figures, &store.file_sizes(), clock.now().0),
+            match opened.store().figures(clock.now()).await {
+                Ok(figures) => metrics.looked(&figures, &opened.file_sizes(), clock.now().0),
                 Err(error) => tracing::warn!(%error, "the store could not be looked at for the metrics"),
             }
             tokio::time::sleep(FIGURES_INTERVAL.max(begun.elapsed().saturating_mul(FIGURES_SHARE))).await;

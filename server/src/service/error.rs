@@ -72,7 +72,7 @@ impl From<StoreError> for ServiceError {
         let code = match &error {
             StoreError::Busy => ProblemCode::Busy,
             StoreError::DiskFull => ProblemCode::DiskFull,
-            StoreError::Stopped(_) => ProblemCode::Unavailable,
+            StoreError::Stopped(_) | StoreError::Unavailable(_) => ProblemCode::Unavailable,
             StoreError::Corrupt(_) | StoreError::Failed(_) => ProblemCode::Internal,
         };
         let retry_after = (error == StoreError::Busy).then_some(BUSY_RETRY_MILLIS);

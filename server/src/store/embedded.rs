@@ -31,7 +31,7 @@ pub use self::space::{DiskSpace, FreeSpace};
 pub use self::verify::{Report, TableReport, inspect};
 pub use self::watch::{FileSizes, NoObserver, StoreObserver};
 use self::writer::{Message, Tx};
-use crate::store::{AfterRestore, Store, StoreError};
+use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 
 mod accept;
 mod accounts;
@@ -187,15 +187,6 @@ pub enum OpenError {
     Thread(#[source] std::io::Error),
 }
 
-/// The schema of a data folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SchemaStatus {
-    /// The database's version; 0 when there is no database yet.
-    pub current: i64,
-    /// The newest version that this program knows.
-    pub newest: i64,
-}
-
 /// The open store. Dropping it closes it, and waits until its files are closed.
 pub struct EmbeddedStore {
     threads: Arc<Threads>,
@@ -306,7 +297,7 @@ impl EmbeddedStore {
             }
             None => 0,
         };
-        Ok(SchemaStatus { current, newest: migrations::newest() })
+        Ok(SchemaStatus { current, newest: migrations::newest(), missing: migrations::missing(current) })
     }
 
     /// Waits until the store has stopped for good, and says why. The process must exit then.
@@ -408,6 +399,15 @@ impl Store for EmbeddedStore {
 /// [`OpenError`], [`Locked`](OpenError::Locked) above all.
 pub fn lock_folder(path: &Path) -> Result<std::fs::File, OpenError> {
     Folder::existing(path)?.lock()
+}
+
+/// Makes a data folder where there is none, and holds it as an open store does, until the file is dropped: for a server whose
+/// database is elsewhere.
+///
+/// # Errors
+/// [`OpenError`], [`Locked`](OpenError::Locked) above all.
+pub fn hold_folder(path: &Path) -> Result<std::fs::File, OpenError> {
+    Folder::open(path)?.lock()
 }
 
 /// Makes the database under another name, and gives it its own when it is whole.

@@ -120,6 +120,9 @@ pub enum AcceptOutcome {
     AlreadyAccepted,
     /// Nothing was stored.
     Refused(Refusal),
+    /// What the message was decided on has changed while it was written. Its number is not recorded, but some of its copies
+    /// may be durable: to the sender the outcome is unknown.
+    Withdrawn(Refusal),
 }
 
 /// A row of a device's queue.

@@ -221,13 +221,15 @@ async fn registration_is_open_by_default_only_on_a_loopback_listener_that_speaks
 #[test]
 fn migrate_tells_and_applies_the_schemas_version() {
     let world = World::new();
-    let run = |action: &str| {
-        let output = world.command().args(["migrate", action, "--data"]).arg(world.data()).output().unwrap();
+    let run = |flags: &[&str]| {
+        let output = world.command().arg("migrate").args(flags).arg("--data").arg(world.data()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };
-    assert_eq!(run("status")["current"], 0);
-    let applied = run("apply");
-    assert_eq!(applied["current"], applied["newest"]);
-    assert_eq!(run("status"), applied);
+    assert_eq!(run(&["--status"])["current"], 0);
+    let planned = run(&["--dry-run"]);
+    assert_eq!((planned["current"].as_u64(), planned["missing"][0].as_str()), (Some(0), Some("initial")));
+    let applied = run(&[]);
+    assert_eq!((&applied["current"], applied["missing"].as_array().map(Vec::len)), (&applied["newest"], Some(0)));
+    assert_eq!(run(&["--status"]), applied);
 }

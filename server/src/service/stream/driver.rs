@@ -347,7 +347,9 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         offer_live(self.core(), self.address(), &accepted);
         give_back(self.core(), self.address(), &accepted);
         match accepted.result {
-            Ok(AcceptOutcome::Refused(Refusal::Superseded)) => Err(CloseReason::Replaced),
+            Ok(AcceptOutcome::Refused(Refusal::Superseded) | AcceptOutcome::Withdrawn(Refusal::Superseded)) => {
+                Err(CloseReason::Replaced)
+            }
             _ => Ok(()),
         }
     }

@@ -71,7 +71,7 @@ impl Services {
                 (epoch, welcome, one_time_left)
             }
             Ok(OpenConnection::Refused) => return CloseReason::SessionEnded,
-            Err(StoreError::Busy | StoreError::DiskFull) => return CloseReason::TryLater,
+            Err(StoreError::Busy | StoreError::DiskFull | StoreError::Unavailable(_)) => return CloseReason::TryLater,
             Err(_) => return CloseReason::Internal,
         };
         registration.activate(epoch);

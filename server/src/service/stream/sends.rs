@@ -59,6 +59,9 @@ pub fn answer(number: MessageNumber, now: UnixMillis, outcome: &Result<AcceptOut
         }
         Ok(AcceptOutcome::AlreadyAccepted) => ServerFrame::Sent(Sent { number, skipped: Vec::new(), accepted_at: 0 }),
         Ok(AcceptOutcome::Refused(refusal)) => ServerFrame::Refused(refusal_frame(number, refusal)),
+        Ok(AcceptOutcome::Withdrawn(refusal)) => {
+            ServerFrame::Refused(Refused { maybe_stored: true, ..refusal_frame(number, refusal) })
+        }
         Err(error) => ServerFrame::Refused(error_frame(number, error)),
     }
 }
@@ -86,8 +89,8 @@ fn error_frame(number: MessageNumber, error: &StoreError) -> Refused {
     match error {
         StoreError::Busy => refused(number, ProblemCode::Busy, BUSY_RETRY_MILLIS),
         StoreError::DiskFull => refused(number, ProblemCode::DiskFull, DISK_FULL_RETRY_MILLIS),
-        // The write may have reached the disk before the store stopped, so nobody knows.
-        StoreError::Stopped(_) => {
+        // The write may have reached the disk before the store stopped or was lost sight of, so nobody knows.
+        StoreError::Stopped(_) | StoreError::Unavailable(_) => {
             Refused { maybe_stored: true, ..refused(number, ProblemCode::Unavailable, FAILED_RETRY_MILLIS) }
         }
         StoreError::Corrupt(_) | StoreError::Failed(_) => refused(number, ProblemCode::Internal, FAILED_RETRY_MILLIS),
@@ -132,6 +135,7 @@ mod tests {
             (StoreError::DiskFull, false),
             (StoreError::Failed("x".into()), false),
             (StoreError::Stopped("x".into()), true),
+            (StoreError::Unavailable("x".into()), true),
         ] {
             match answer(MessageNumber(1), UnixMillis(0), &Err(error)) {
                 ServerFrame::Refused(refused) => assert_eq!(refused.maybe_stored, open),

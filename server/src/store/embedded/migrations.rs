@@ -25,6 +25,11 @@ pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
+/// The names of what a database of this version lacks.
+pub(super) fn missing(current: i64) -> Vec<&'static str> {
+    MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > current).map(|((name, _), _)| *name).collect()
+}
+
 /// Checks the file's header before SQLite touches it; the version is the one that was checkpointed last.
 pub(super) fn check_header(folder: &Folder, header: &[u8]) -> Result<i64, OpenError> {
     let path = folder.database();

@@ -1,0 +1,123 @@
+//! Where accounts and messages are.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use super::StoreConfig;
+
+/// The largest file worth reading for an address.
+const FILE_MAX_BYTES: u64 = 64 * 1024;
+
+/// Where the store is. It may hold a password, so that it is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum StoreAddress {
+    /// In the data folder.
+    Embedded,
+    /// A MongoDB: its connection string.
+    Mongo(String),
+}
+
+impl fmt::Debug for StoreAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Embedded => "Embedded",
+            Self::Mongo(_) => "Mongo(..)",
+        })
+    }
+}
+
+/// Why there is no address. The texts hold nothing of it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreAddressError {
+    /// It is of no kind that is known.
+    #[error("the store must be `embedded` or begin with mongodb://")]
+    Unknown,
+    /// Its file cannot be read.
+    #[error("the file with the store's address, {}, cannot be read", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// Its file is too large.
+    #[error("the file with the store's address, {}, is larger than 64 KiB", .0.display())]
+    TooLarge(PathBuf),
+}
+
+impl FromStr for StoreAddress {
+    type Err = StoreAddressError;
+
+    fn from_str(text: &str) -> Result<Self, StoreAddressError> {
+        match text.trim() {
+            "embedded" => Ok(Self::Embedded),
+            mongo if mongo.starts_with("mongodb://") => Ok(Self::Mongo(mongo.to_owned())),
+            _ => Err(StoreAddressError::Unknown),
+        }
+    }
+}
+
+impl TryFrom<String> for StoreAddress {
+    type Error = StoreAddressError;
+
+    fn try_from(text: String) -> Result<Self, StoreAddressError> {
+        text.parse()
+    }
+}
+
+impl StoreConfig {
+    /// Where the store is; reads the file that says so, where there is one.
+    ///
+    /// # Errors
+    /// [`StoreAddressError`]
+    pub fn address(&self) -> Result<StoreAddress, StoreAddressError> {
+        match (&self.uri, &self.uri_file) {
+            (Some(address), _) => Ok(address.clone()),
+            (None, Some(path)) => read(path),
+            (None, None) => Ok(StoreAddress::Embedded),
+        }
+    }
+}
+
+/// The address in a file.
+///
+/// # Errors
+/// [`StoreAddressError`]
+fn read(path: &Path) -> Result<StoreAddress, StoreAddressError> {
+    let failed = |error| StoreAddressError::Read(path.to_owned(), error);
+    if std::fs::metadata(path).map_err(failed)?.len() > FILE_MAX_BYTES {
+        return Err(StoreAddressError::TooLarge(path.to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(failed)?.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "mongodb://sealpost:hunter2@db:27017/sealpost";
+
+    #[test]
+    fn an_address_is_never_printed() {
+        let address: StoreAddress = SECRET.parse().unwrap();
+        let config = StoreConfig { uri: Some(address.clone()), ..StoreConfig::default() };
+        for text in [format!("{config:?}"), toml::to_string(&config).unwrap(), format!("{address:?}")] {
+            assert!(!text.contains("hunter2") && !text.contains("27017"), "{text}");
+        }
+        for wrong in ["postgres://sealpost:hunter2@db", "", "mongodb+srv://sealpost:hunter2@db"] {
+            let error = wrong.parse::<StoreAddress>().unwrap_err().to_string();
+            assert!(error.contains("mongodb://") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_may_hold_the_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+        let config = StoreConfig { uri_file: Some(path), ..StoreConfig::default() };
+        assert_eq!(config.address().unwrap(), StoreAddress::Mongo(SECRET.to_owned()));
+        assert_eq!(StoreConfig::default().address().unwrap(), StoreAddress::Embedded);
+        let missing = StoreConfig { uri_file: Some("/nowhere/at/all".into()), ..StoreConfig::default() };
+        assert!(matches!(missing.address(), Err(StoreAddressError::Read(..))));
+    }
+}

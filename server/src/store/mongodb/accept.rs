@@ -1,0 +1,190 @@
+//! Accepting messages, many at a time: what arrives while one batch is written is the next one, and shares its round trips.
+//!
+//! A batch is a few steps, each for all of its messages: read the lists, windows and counters; decide; take room and
+//! sequences in the queues; insert the copies; read the lists' versions again; write the notices; record the numbers in the
+//! senders' windows; answer. Nothing is answered `Accepted` before its number is durable, and a number is recorded only
+//! when all copies are. Whatever breaks off between is healed by the sender's repetition, which finds the copies by their
+//! unique index, or by counting a queue again.
+//!
+//! All messages of one sender account go through the same lane, one batch after the other, so that their rows come in the
+//! order in which they were sent, also after the sender has moved to another node: that one begins only after the epoch
+//! rose, and the sequences of a queue only rise.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sealpost_crypto::UnixMillis;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::view::{Step, View};
+use super::{Db, TRIES, pause};
+use crate::store::{Accept, AcceptOutcome, StoreError};
+
+mod view;
+mod write;
+
+/// Batches under way at once.
+const LANES: usize = 4;
+/// Messages in a batch.
+const BATCH_MAX: usize = 256;
+/// Messages that wait in a lane; beyond, [`StoreError::Busy`].
+const WAITING_MAX: usize = 2_048;
+/// Ciphertext of all messages that wait or are being written, in KiB; beyond, [`StoreError::Busy`].
+const WAITING_KIB_MAX: usize = 64 * 1_024;
+
+/// A message that waits for its answer.
+pub(super) struct Pending {
+    accept: Accept,
+    now: UnixMillis,
+    answer: oneshot::Sender<Result<AcceptOutcome, StoreError>>,
+    tried: u32,
+    /// Its part of what may wait.
+    _room: OwnedSemaphorePermit,
+}
+
+/// The lanes.
+pub(super) struct Accepting {
+    lanes: Mutex<Option<Vec<mpsc::Sender<Pending>>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Accepting {
+    /// Begins the lanes on the current runtime.
+    pub(super) fn begin(db: &Db) -> Self {
+        let (mut lanes, mut tasks) = (Vec::with_capacity(LANES), Vec::with_capacity(LANES));
+        for _ in 0..LANES {
+            let (sender, receiver) = mpsc::channel(WAITING_MAX);
+            lanes.push(sender);
+            tasks.push(tokio::spawn(lane(db.clone(), receiver)));
+        }
+        Self {
+            lanes: Mutex::new(Some(lanes)),
+            tasks: Mutex::new(tasks),
+            room: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
+        }
+    }
+
+    /// Whether anything is taken still.
+    pub(super) fn open(&self) -> Result<(), StoreError> {
+        if self.lanes.lock().is_some() { Ok(()) } else { Err(closed()) }
+    }
+
+    pub(super) async fn accept(&self, accept: Accept, now: UnixMillis) -> Result<AcceptOutcome, StoreError> {
+        let bytes: usize = accept.send.copies.iter().map(|copy| copy.ciphertext.len()).sum();
+        let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| StoreError::Busy)?;
+        let mut hasher = DefaultHasher::new();
+        accept.from.account.as_bytes().hash(&mut hasher);
+        let lane = usize::try_from(hasher.finish() % 1_024).unwrap_or(0) % LANES;
+        let sender = self.lanes.lock().as_ref().and_then(|lanes| lanes.get(lane).cloned()).ok_or_else(closed)?;
+        let (answer, answered) = oneshot::channel();
+        let pending = Pending { accept, now, answer, tried: 0, _room: room };
+        sender.try_send(pending).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        drop(sender);
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Takes nothing more, and waits until all that was taken is answered.
+    pub(super) async fn close(&self) {
+        drop(self.lanes.lock().take());
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            if task.await.is_err() {
+                tracing::error!("a lane of the store failed unexpectedly");
+            }
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+async fn lane(db: Db, mut receiver: mpsc::Receiver<Pending>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    loop {
+        if batch.is_empty() && receiver.recv_many(&mut batch, BATCH_MAX).await == 0 {
+            return;
+        }
+        while batch.len() < BATCH_MAX
+            && let Ok(pending) = receiver.try_recv()
+        {
+            batch.push(pending);
+        }
+        batch = run(&db, std::mem::take(&mut batch)).await;
+        if let Some(tried) = batch.iter().map(|pending| pending.tried).max().filter(|tried| *tried > 0) {
+            pause(tried).await;
+        }
+    }
+}
+
+/// Answers a batch; returns what has to be decided anew with the next one.
+async fn run(db: &Db, batch: Vec<Pending>) -> Vec<Pending> {
+    // The same number twice: the second is decided when the first is done.
+    let mut seen = HashSet::with_capacity(batch.len());
+    let (batch, mut later): (Vec<Pending>, Vec<Pending>) =
+        batch.into_iter().partition(|pending| seen.insert((pending.accept.from, pending.accept.send.number)));
+    let accepts: Vec<(&Accept, UnixMillis)> = batch.iter().map(|pending| (&pending.accept, pending.now)).collect();
+    let outcomes = steps(db, &accepts).await.map_err(StoreError::from);
+    match outcomes {
+        Ok(outcomes) => {
+            for (mut pending, outcome) in batch.into_iter().zip(outcomes) {
+                match outcome {
+                    Some(outcome) => answer(pending, Ok(outcome)),
+                    None if pending.tried >= TRIES => answer(pending, Err(StoreError::Busy)),
+                    None => {
+                        pending.tried = pending.tried.saturating_add(1);
+                        later.push(pending);
+                    }
+                }
+            }
+        }
+        Err(error) => {
+            for pending in batch {
+                answer(pending, Err(error.clone()));
+            }
+        }
+    }
+    later
+}
+
+fn answer(pending: Pending, outcome: Result<AcceptOutcome, StoreError>) {
+    // Whoever asked may be gone; what was decided holds all the same.
+    let _gone = pending.answer.send(outcome);
+}
+
+/// The outcome of each, or `None` where it must be decided anew because others were faster.
+async fn steps(
+    db: &Db,
+    accepts: &[(&Accept, UnixMillis)],
+) -> Result<Vec<Option<AcceptOutcome>>, super::error::DbError> {
+    let mut view = View::load(db, accepts).await?;
+    let mut outcomes: Vec<Option<AcceptOutcome>> = vec![None; accepts.len()];
+    let mut plans = Vec::new();
+    for (index, (accept, now)) in accepts.iter().enumerate() {
+        let outcome = match view.decide(accept, *now)? {
+            Step::Done(outcome) => outcome,
+            Step::Repeated => view::repeated(db, &view, accept).await?,
+            Step::Write(places) => {
+                plans.push(write::Plan::new(index, accept, *now, places));
+                continue;
+            }
+        };
+        if let Some(slot) = outcomes.get_mut(index) {
+            *slot = Some(outcome);
+        }
+    }
+    for (index, outcome) in write::write(db, &view, plans).await? {
+        if let Some(slot) = outcomes.get_mut(index) {
+            *slot = Some(outcome);
+        }
+    }
+    Ok(outcomes)
+}

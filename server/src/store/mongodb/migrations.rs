@@ -1,0 +1,181 @@
+//! The schema's versions: append-only files, each of them collections with a validator and indexes.
+//!
+//! Applying one makes what is missing and changes what is there, so that it may be done again. A lease keeps several nodes
+//! that start at once from doing it at the same time; were two to do it all the same, nothing would be wrong.
+
+use std::time::Duration;
+
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::{Database, IndexModel};
+use mongodb::options::IndexOptions;
+use sealpost_crypto::UnixMillis;
+use serde::Deserialize;
+
+use super::error::DbError;
+use super::{Db, OpenError, values};
+use crate::store::SchemaStatus;
+
+/// Name and text of every version, the first being version 1.
+const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../../migrations/mongodb/0001_initial.json"))];
+
+/// How long a node may take for all of it before others think that it is gone, in ms.
+const LEASE_MILLIS: u64 = 120_000;
+/// How long another node waits for it.
+const WAIT: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+/// The server's code for a collection that is there already.
+const NAMESPACE_EXISTS: i32 = 48;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Migration {
+    #[serde(rename = "about")]
+    _about: Vec<String>,
+    collections: Vec<CollectionSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CollectionSpec {
+    name: String,
+    #[serde(rename = "about")]
+    _about: String,
+    schema: Document,
+    #[serde(default)]
+    indexes: Vec<IndexSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexSpec {
+    name: String,
+    #[serde(rename = "about")]
+    _about: String,
+    /// Fields in their order, all ascending.
+    fields: Vec<String>,
+    #[serde(default)]
+    unique: bool,
+}
+
+/// The newest version that this program knows.
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+fn parse(text: &str) -> Result<Migration, OpenError> {
+    serde_json::from_str(text).map_err(|_| OpenError::Damaged("a migration in this program"))
+}
+
+/// The version of a database.
+pub(super) async fn status(database: &Database) -> Result<SchemaStatus, OpenError> {
+    let found = database.collection::<Document>("meta").find_one(doc! { "_id": "schema" }).await?;
+    let current = match found.as_ref().and_then(|found| found.get("version")) {
+        None => 0,
+        Some(Bson::Int64(version)) => *version,
+        Some(_) => return Err(OpenError::Damaged("the version of the schema is no number")),
+    };
+    if current > newest() {
+        return Err(OpenError::Newer { found: current, known: newest() });
+    }
+    let versions = MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > current);
+    Ok(SchemaStatus { current, newest: newest(), missing: versions.map(|((name, _), _)| *name).collect() })
+}
+
+/// Applies what is missing; waits for another node that is at it.
+pub(super) async fn apply(db: &Db, now: UnixMillis) -> Result<(), OpenError> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let status = status(&db.database).await?;
+        if status.current == status.newest {
+            return Ok(());
+        }
+        let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if lease(db, "lease:schema", now.saturating_add(passed), LEASE_MILLIS).await? {
+            let applied = apply_after(db, status.current).await;
+            release(db, "lease:schema").await?;
+            return applied;
+        }
+        if begun.elapsed() > WAIT {
+            return Err(OpenError::Migrating);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn apply_after(db: &Db, current: i64) -> Result<(), OpenError> {
+    for ((name, text), version) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > current) {
+        tracing::info!(version, name, "applying a migration");
+        for spec in parse(text)?.collections {
+            collection(&db.database, spec).await?;
+        }
+        let schema = doc! { "$max": { "version": version } };
+        db.meta.update_one(doc! { "_id": "schema" }, schema).upsert(true).await?;
+    }
+    Ok(())
+}
+
+async fn collection(database: &Database, spec: CollectionSpec) -> Result<(), OpenError> {
+    let validator = doc! { "$jsonSchema": spec.schema };
+    let made = database.run_command(doc! { "create": &spec.name, "validator": validator.clone() }).await;
+    match made {
+        Ok(_) => {}
+        Err(error) if matches!(&*error.kind, mongodb::error::ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) =>
+        {
+            database.run_command(doc! { "collMod": &spec.name, "validator": validator }).await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let indexes: Vec<IndexModel> = spec
+        .indexes
+        .into_iter()
+        .map(|index| {
+            let keys: Document = index.fields.into_iter().map(|field| (field, Bson::Int32(1))).collect();
+            let options = IndexOptions::builder().name(index.name).unique(index.unique.then_some(true)).build();
+            IndexModel::builder().keys(keys).options(options).build()
+        })
+        .collect();
+    if !indexes.is_empty() {
+        database.collection::<Document>(&spec.name).create_indexes(indexes).await?;
+    }
+    Ok(())
+}
+
+/// Takes or prolongs a lease until `millis` after `now`; whether this process has it.
+pub(super) async fn lease(db: &Db, name: &str, now: UnixMillis, millis: u64) -> Result<bool, DbError> {
+    let free = doc! { "_id": name, "$or": [
+        { "holder": &*db.holder },
+        { "until": { "$lte": values::time(now) } },
+    ] };
+    let mine = doc! { "$set": { "holder": &*db.holder, "until": values::time(now.saturating_add(millis)) } };
+    match db.meta.update_one(free, mine).upsert(true).await {
+        Ok(_) => Ok(true),
+        // It is there, and somebody else's.
+        Err(error) if super::error::is_duplicate(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a lease back.
+pub(super) async fn release(db: &Db, name: &str) -> Result<(), DbError> {
+    db.meta.delete_one(doc! { "_id": name, "holder": &*db.holder }).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_can_be_read_and_names_each_index_once() {
+        for (_, text) in MIGRATIONS {
+            for collection in parse(text).unwrap().collections {
+                let mut names: Vec<_> = collection.indexes.iter().map(|index| &index.name).collect();
+                names.sort();
+                names.dedup();
+                assert_eq!(names.len(), collection.indexes.len(), "{}", collection.name);
+                assert!(collection.schema.contains_key("required"), "{}", collection.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Publishing a device list: the account's document changes in one step, what belongs to it comes before or after.
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::doc;
+use sealpost_api::encoding::EncodedDeviceList;
+use sealpost_api::frames::ExpiryReason;
+use sealpost_api::ids::SessionId;
+use sealpost_crypto::{AccountId, DeviceAddress, DeviceList, UnixMillis};
+
+use super::accounts::{begin_session, holder, is_hash};
+use super::documents::{Account, Device, Removing};
+use super::error::{DbError, is_duplicate};
+use super::{Db, TRIES, notices, pause, prekeys, removal, values};
+use crate::store::{PublishList, PublishOutcome};
+
+/// See [`crate::store::AccountStore::publish_device_list`].
+pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> Result<PublishOutcome, DbError> {
+    let list = &publish.device_list;
+    let mut made = Vec::new();
+    for tried in 1..=TRIES {
+        let account = db.account(list.account()).await?;
+        let refused = match &account {
+            None => Some(PublishOutcome::UnknownAccount),
+            Some(account) => refusal(db, account, publish).await?,
+        };
+        let Some(account) = account.filter(|_| refused.is_none()) else {
+            forget(db, list.account(), &made).await?;
+            return Ok(refused.unwrap_or(PublishOutcome::UnknownAccount));
+        };
+        keep_list(db, &account).await?;
+        for keys in &publish.added {
+            let Some(entry) = list.devices().iter().find(|entry| entry.device == keys.device) else { continue };
+            let address =
+                DeviceAddress { account: list.account(), device: entry.device, registration: entry.registration };
+            if prekeys::begin(db, &address, keys).await? {
+                made.push(address);
+            }
+        }
+        let before = account.addresses()?;
+        let removed: Vec<_> = before.into_iter().filter(|address| !list.contains(address)).collect();
+        let (next, ended_sessions) = successor(account, publish, &removed, now)?;
+        match db.write(next).await {
+            Ok(true) => {
+                let cleaned = removal::clean_all(db, &removed, ExpiryReason::DeviceRemoved, now).await?;
+                let notified = cleaned.notified.into_iter().collect();
+                return Ok(PublishOutcome::Published { removed, ended_sessions, notified });
+            }
+            Ok(false) => pause(tried).await,
+            // The session's id was taken between.
+            Err(DbError::Mongo(error)) if is_duplicate(&error) => pause(tried).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(DbError::Contended)
+}
+
+async fn refusal(db: &Db, account: &Account, publish: &PublishList) -> Result<Option<PublishOutcome>, DbError> {
+    let list = &publish.device_list;
+    let hash: [u8; 32] = values::fixed(&account.list_hash)?;
+    if hash == list.hash() {
+        return Ok(Some(PublishOutcome::AlreadyCurrent));
+    }
+    let next = account.list_version.cast_unsigned().checked_add(1);
+    if hash != list.previous_hash() || next != Some(list.version()) {
+        return Ok(Some(PublishOutcome::Conflict));
+    }
+    let Some(log_in) = &publish.log_in else { return Ok(None) };
+    if account.disabled_at.is_some() {
+        return Ok(Some(PublishOutcome::UnknownAccount));
+    }
+    if !is_hash(account, &log_in.password_hash) {
+        return Ok(Some(PublishOutcome::PasswordChanged));
+    }
+    if !list.contains(&log_in.session.address) {
+        return Err(DbError::Corrupt("a session for a device outside of its list"));
+    }
+    Ok(holder(db, log_in.session.id).await?.map(|_| PublishOutcome::SessionTaken))
+}
+
+/// The account with its next list, and the sessions that end with it.
+fn successor(
+    mut account: Account,
+    publish: &PublishList,
+    removed: &[DeviceAddress],
+    now: UnixMillis,
+) -> Result<(Account, Vec<SessionId>), DbError> {
+    let list = &publish.device_list;
+    let of = |device: i32, registration| (device, registration);
+    let gone: Vec<_> = removed
+        .iter()
+        .map(|address| of(i32::from(address.device.get()), values::binary(address.registration.as_bytes())))
+        .collect();
+    let ended = account.end(|session| gone.contains(&of(session.device, session.registration.clone())))?;
+    account.devices = devices(&account, list, now);
+    // A registration that returns is no longer one that goes.
+    let back: Vec<_> = account.devices.iter().map(|device| of(device.id, device.registration.clone())).collect();
+    account.removing.retain(|entry| !back.contains(&of(entry.device, entry.registration.clone())));
+    account.removing.extend(gone.into_iter().map(|(device, registration)| Removing {
+        device,
+        registration,
+        reason: notices::expiry_code(ExpiryReason::DeviceRemoved),
+        at: values::time(now),
+        done: false,
+    }));
+    if let Some(log_in) = &publish.log_in {
+        account.sessions.push(begin_session(&log_in.session, now));
+    }
+    account.list_version = list.version().cast_signed();
+    account.list_hash = values::binary(&list.hash());
+    account.list = values::binary(list.encoded());
+    Ok((account, ended))
+}
+
+fn devices(account: &Account, list: &DeviceList, now: UnixMillis) -> Vec<Device> {
+    let devices = list.devices().iter().map(|entry| {
+        let (id, registration) =
+            (i32::from(entry.device.get()), values::binary(entry.registration.as_bytes()));
+        let before = account.devices.iter().find(|device| device.id == id && device.registration == registration);
+        let since = before.map_or(values::time(now), |device| device.since);
+        Device { id, registration, identity: values::binary(entry.identity.as_bytes()), since }
+    });
+    devices.collect()
+}
+
+/// Puts the current list beside the earlier ones, before another becomes current.
+async fn keep_list(db: &Db, account: &Account) -> Result<(), DbError> {
+    let row = doc! { "account": &account.id, "version": account.list_version };
+    db.lists.update_one(row, doc! { "$setOnInsert": { "encoded": &account.list } }).upsert(true).await?;
+    Ok(())
+}
+
+/// Forgets the prekeys that were stored for devices which did not get into the list.
+async fn forget(db: &Db, account: AccountId, made: &[DeviceAddress]) -> Result<(), DbError> {
+    if made.is_empty() {
+        return Ok(());
+    }
+    let listed = db.account(account).await?.map(|account| account.addresses()).transpose()?.unwrap_or_default();
+    for address in made.iter().filter(|address| !listed.contains(address)) {
+        prekeys::forget(db, address).await?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::AccountStore::device_lists`].
+pub(super) async fn lists(
+    db: &Db,
+    account: AccountId,
+    after: u64,
+    limit: usize,
+) -> Result<Option<(Vec<EncodedDeviceList>, u64)>, DbError> {
+    let Some(current) = db.account(account).await? else { return Ok(None) };
+    let version = current.list_version.cast_unsigned();
+    let mut lists = Vec::new();
+    if after < version && limit > 0 {
+        let earlier = doc! {
+            "account": &current.id,
+            "version": { "$gt": i64::try_from(after).unwrap_or(i64::MAX), "$lt": current.list_version },
+        };
+        let found = db.lists.find(earlier).sort(doc! { "version": 1 }).limit(values::limit(limit)).await?;
+        lists = found.map_ok(|row| EncodedDeviceList(row.encoded.bytes)).try_collect().await?;
+        if lists.len() < limit {
+            lists.push(EncodedDeviceList(current.list.bytes));
+        }
+    }
+    Ok(Some((lists, version)))
+}

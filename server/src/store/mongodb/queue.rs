@@ -1,0 +1,253 @@
+//! Queues: connections, reading and deleting. Accepting is in `accept.rs`, expiry in `expiry.rs`.
+//!
+//! `next` of a device's document numbers the rows of its queue; `messages` and `bytes` count them. Room is taken there before
+//! a row is written and given back after it was deleted, so that what is counted is never less than what is there; what a
+//! crash leaves counted too much is found by counting again once the queue has been still for a while.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use sealpost_api::ids::{ConnectionEpoch, MessageNumber, RowId, SessionId};
+use sealpost_crypto::sabotage::left_out;
+use sealpost_crypto::{DeviceAddress, UnixMillis};
+
+use super::documents::{Hot, Row, RowHead, in_queue, of_device};
+use super::error::{DbError, is_duplicate};
+use super::{Db, MongoStore, expiry, notices, prekeys, sessions, values};
+use crate::store::{Accept, AcceptOutcome, ExpiredRows, OpenConnection, QueueItem, QueueStore, StoreError};
+
+/// Rows that one delete names.
+const DELETE_MAX: usize = 1_000;
+/// Rows that one answer of the database holds: at most 6 MiB.
+const READ_BATCH: u32 = 64;
+
+#[async_trait]
+impl QueueStore for MongoStore {
+    async fn open_connection(
+        &self,
+        address: DeviceAddress,
+        session: SessionId,
+        generation: u32,
+        now: UnixMillis,
+    ) -> Result<OpenConnection, StoreError> {
+        let opened = open_connection(&self.db, &address, session, generation, now);
+        Ok(tokio::try_join!(opened, self.read_store_id())?.0)
+    }
+
+    async fn device_seen(&self, address: DeviceAddress, now: UnixMillis) -> Result<(), StoreError> {
+        let seen = doc! { "$max": { "last_seen_at": values::time(now) } };
+        self.db.devices.update_one(of_device(&address), seen).await.map_err(DbError::from)?;
+        Ok(())
+    }
+
+    async fn accept(&self, accept: Accept, now: UnixMillis) -> Result<AcceptOutcome, StoreError> {
+        self.accepting.accept(accept, now).await
+    }
+
+    async fn undelivered(
+        &self,
+        address: DeviceAddress,
+        delivered: &BTreeSet<RowId>,
+        rows_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        Ok(undelivered(&self.db, &address, delivered, rows_max, bytes_max).await?)
+    }
+
+    async fn acknowledge(
+        &self,
+        address: DeviceAddress,
+        epoch: ConnectionEpoch,
+        ids: Vec<RowId>,
+    ) -> Result<Option<u64>, StoreError> {
+        Ok(acknowledge(&self.db, &address, epoch, &ids).await?)
+    }
+
+    async fn expire(&self, before: UnixMillis, now: UnixMillis, limit: usize) -> Result<ExpiredRows, StoreError> {
+        Ok(expiry::sweep(&self.db, before, now, limit).await?)
+    }
+}
+
+/// Makes the document of a device that has never done anything, unless it is there.
+pub(super) async fn ensure(db: &Db, address: &DeviceAddress, since: i64) -> Result<(), DbError> {
+    match db.devices.insert_one(Hot::new(address, since)).await {
+        Err(error) if !is_duplicate(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn open_connection(
+    db: &Db,
+    address: &DeviceAddress,
+    session: SessionId,
+    generation: u32,
+    now: UnixMillis,
+) -> Result<OpenConnection, DbError> {
+    let Some(account) = db.account(address.account).await? else { return Ok(OpenConnection::Refused) };
+    let device = account.devices.iter().find(|device| {
+        device.id == i32::from(address.device.get())
+            && device.registration.bytes == address.registration.as_bytes()
+    });
+    let live = sessions::is_live(&account, address, session, generation);
+    let Some(device) = device.filter(|_| live) else { return Ok(OpenConnection::Refused) };
+    let next = || doc! { "$inc": { "epoch": 1_i64 }, "$max": { "last_seen_at": values::time(now) } };
+    let bump = || db.devices.find_one_and_update(of_device(address), next()).return_document(ReturnDocument::After);
+    let hot = match bump().await? {
+        Some(hot) => Some(hot),
+        None => {
+            ensure(db, address, device.since).await?;
+            bump().await?
+        }
+    };
+    let hot = hot.ok_or(DbError::Corrupt("a device whose document vanished"))?;
+    let rows = async { Ok::<u64, DbError>(db.queue.count_documents(in_queue(address)).await?) };
+    let (rows, notices, keys) = tokio::try_join!(rows, notices::waiting(db, address), prekeys::of(db, address))?;
+    Ok(OpenConnection::Opened {
+        epoch: ConnectionEpoch(hot.epoch.cast_unsigned()),
+        key_epoch: prekeys::key_epoch(&keys),
+        pending: rows.saturating_add(notices),
+        highest_number: MessageNumber(hot.highest.cast_unsigned()),
+        one_time_left: u32::try_from(keys.one_time.len()).unwrap_or(u32::MAX),
+    })
+}
+
+/// The sequence of the next row in a device's queue.
+pub(super) async fn next_row(db: &Db, address: &DeviceAddress) -> Result<i64, DbError> {
+    let next = || {
+        let more = doc! { "$inc": { "next": 1_i64 } };
+        db.devices.find_one_and_update(of_device(address), more).return_document(ReturnDocument::After)
+    };
+    if let Some(hot) = next().await? {
+        return Ok(hot.next);
+    }
+    ensure(db, address, 0).await?;
+    next().await?.map(|hot| hot.next).ok_or(DbError::Corrupt("a device whose document vanished"))
+}
+
+/// Notices first: there are few, and a full queue must not keep them back. Then messages, oldest first.
+async fn undelivered(
+    db: &Db,
+    address: &DeviceAddress,
+    delivered: &BTreeSet<RowId>,
+    rows_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<QueueItem>, DbError> {
+    let (mut items, mut bytes) = (Vec::new(), 0_usize);
+    let mut full = rows_max == 0;
+    if full {
+        return Ok(items);
+    }
+    let mut take = |item: QueueItem| {
+        bytes = bytes.saturating_add(item.bytes());
+        full = full || (bytes > bytes_max && !items.is_empty());
+        if !full {
+            items.push(item);
+            full = items.len() >= rows_max;
+        }
+        !full
+    };
+    let mut more = true;
+    for notice in notices::read(db, address).await? {
+        if !delivered.contains(&notice.id()) && !take(notice) {
+            more = false;
+            break;
+        }
+    }
+    if more {
+        let mut rest = in_queue(address);
+        let (seen, _) = values::sequences(&delivered.iter().copied().collect::<Vec<_>>());
+        if !seen.is_empty() {
+            rest.insert("row", doc! { "$nin": seen });
+        }
+        // By the order of accepting, whatever the clock said at the time.
+        let order = if left_out(29) { doc! { "accepted_at": 1 } } else { doc! { "row": 1 } };
+        let rows = values::limit(rows_max);
+        let mut found = db.queue.find(rest).sort(order).limit(rows).batch_size(READ_BATCH).await?;
+        while let Some(row) = found.try_next().await? {
+            if !take(message(row)?) {
+                break;
+            }
+        }
+    }
+    Ok(items)
+}
+
+fn message(row: Row) -> Result<QueueItem, DbError> {
+    Ok(QueueItem::Message {
+        id: values::message_row(row.row),
+        from: values::to_address(&row.from)?,
+        number: MessageNumber(row.number.cast_unsigned()),
+        accepted_at: values::millis(row.accepted_at),
+        ciphertext: row.ciphertext.bytes.into(),
+    })
+}
+
+async fn acknowledge(
+    db: &Db,
+    address: &DeviceAddress,
+    epoch: ConnectionEpoch,
+    ids: &[RowId],
+) -> Result<Option<u64>, DbError> {
+    let (messages, notices) = values::sequences(ids);
+    let (hot, rows) = tokio::try_join!(db.hot(address), heads(db, address, messages))?;
+    let Some(hot) = hot else { return Ok(None) };
+    if !left_out(22) && hot.epoch != epoch.0.cast_signed() {
+        return Ok(None);
+    }
+    let (messages, notices) =
+        tokio::try_join!(delete_rows(db, address, &rows), notices::acknowledge(db, address, notices))?;
+    Ok(Some(messages.saturating_add(notices)))
+}
+
+async fn heads(db: &Db, address: &DeviceAddress, sequences: Vec<i64>) -> Result<Vec<RowHead>, DbError> {
+    if sequences.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = in_queue(address);
+    rows.insert("row", doc! { "$in": sequences });
+    let heads = db.queue.clone_with_type::<RowHead>();
+    Ok(heads.find(rows).projection(RowHead::projection()).await?.try_collect().await?)
+}
+
+/// Deletes rows of one queue and gives back their room; how many there still were. Where another was faster with some of
+/// them, their room is found when the queue is counted again.
+pub(super) async fn delete_rows(db: &Db, address: &DeviceAddress, rows: &[RowHead]) -> Result<u64, DbError> {
+    let mut deleted = 0_u64;
+    for chunk in rows.chunks(DELETE_MAX) {
+        let ids: Vec<ObjectId> = chunk.iter().map(|row| row.id).collect();
+        let gone = db.queue.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count;
+        if gone == u64::try_from(chunk.len()).unwrap_or(u64::MAX) {
+            let bytes: i64 = chunk.iter().map(|row| row.bytes).fold(0, i64::saturating_add);
+            give_back(db, address, values::number(gone), bytes).await?;
+        }
+        deleted = deleted.saturating_add(gone);
+    }
+    Ok(deleted)
+}
+
+/// Gives back room that was taken.
+pub(super) async fn give_back(db: &Db, address: &DeviceAddress, rows: i64, bytes: i64) -> Result<(), DbError> {
+    let less = doc! { "$inc": { "messages": rows.saturating_neg(), "bytes": bytes.saturating_neg() } };
+    db.devices.update_one(of_device(address), less).await?;
+    Ok(())
+}
+
+/// Rows and bytes in a queue, or of some senders in it.
+pub(super) async fn count(db: &Db, rows: Document) -> Result<(i64, i64), DbError> {
+    let sum = vec![
+        doc! { "$match": rows },
+        doc! { "$group": { "_id": null, "rows": { "$sum": 1_i64 }, "bytes": { "$sum": "$bytes" } } },
+    ];
+    let mut found = db.queue.aggregate(sum).await?;
+    let Some(sum) = found.next().await.transpose()? else { return Ok((0, 0)) };
+    let of = |name| match sum.get(name) {
+        Some(mongodb::bson::Bson::Int64(value)) => Ok(*value),
+        Some(mongodb::bson::Bson::Int32(value)) => Ok(i64::from(*value)),
+        _ => Err(DbError::Corrupt("a sum that is no number")),
+    };
+    Ok((of("rows")?, of("bytes")?))
+}

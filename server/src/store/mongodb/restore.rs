@@ -1,0 +1,90 @@
+//! The ids of server and store, and what must not come to life again when the database is older than it was.
+
+use futures_util::StreamExt as _;
+use mongodb::bson::{Bson, Document, doc};
+use sealpost_api::ids::StoreId;
+
+use super::documents::Ids;
+use super::error::{DbError, is_duplicate};
+use super::{Db, values};
+use crate::store::AfterRestore;
+
+/// The key epoch rises by 1 to this. The step is drawn with the store's id, so that two restores of the same backup do not
+/// lead to the same epoch: an upload that was meant for the first one must not be taken by the second.
+const EPOCH_STEP_MAX: u32 = 1 << 20;
+
+/// The ids, drawn now if this is the first start.
+pub(super) async fn ids(db: &Db, server: &[u8; 16], store: &[u8; 16]) -> Result<Ids, DbError> {
+    let first = doc! { "_id": "store", "server_id": values::binary(server), "store_id": values::binary(store) };
+    match db.meta.insert_one(first).await {
+        Err(error) if !is_duplicate(&error) => return Err(error.into()),
+        _ => {}
+    }
+    let ids = db.meta.clone_with_type::<Ids>().find_one(doc! { "_id": "store" }).await?;
+    ids.ok_or(DbError::Corrupt("the ids of the store are gone"))
+}
+
+/// The store's id as it is now.
+pub(super) async fn store_id(db: &Db) -> Result<StoreId, DbError> {
+    let ids = db.meta.clone_with_type::<Ids>().find_one(doc! { "_id": "store" }).await?;
+    let ids = ids.ok_or(DbError::Corrupt("the ids of the store are gone"))?;
+    Ok(StoreId::from_bytes(values::fixed(&ids.store_id)?))
+}
+
+/// See [`crate::store::Store::after_restore`]. The new id comes last: until then the whole may be repeated.
+pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestore, DbError> {
+    let mut ended = AfterRestore::default();
+    if !sealpost_crypto::sabotage::left_out(5) {
+        ended.one_time_prekeys = sum(db, "prekeys", doc! { "$size": "$one_time" }).await?;
+        let none = doc! { "$inc": { "key_epoch": step(store) }, "$set": { "one_time": [], "taken": null } };
+        ended.devices = db.prekeys.update_many(doc! {}, none).await?.matched_count;
+    }
+    if !sealpost_crypto::sabotage::left_out(63) {
+        let live = doc! { "$size": { "$filter": {
+            "input": "$sessions",
+            "as": "session",
+            "cond": { "$eq": [{ "$type": "$$session.ended_at" }, "missing"] },
+        } } };
+        ended.sessions = sum(db, "accounts", live).await?;
+        // The time is as of a session that was never used, so that the sweep forgets it.
+        let end = doc! { "$set": { "sessions.$[live].ended_at": 0_i64 }, "$inc": { "rev": 1_i64 } };
+        let live = vec![doc! { "live.ended_at": { "$exists": false } }];
+        db.accounts.update_many(doc! {}, end).array_filters(live).await?;
+    }
+    ended.invites = db.invites.delete_many(doc! {}).await?.deleted_count;
+    let id = doc! { "$set": { "store_id": values::binary(store.as_bytes()) } };
+    db.meta.update_one(doc! { "_id": "store" }, id).await?;
+    Ok(ended)
+}
+
+/// The sum of an expression over a collection.
+async fn sum(db: &Db, collection: &str, of: Document) -> Result<u64, DbError> {
+    let group = vec![
+        doc! { "$project": { "count": of } },
+        doc! { "$group": { "_id": null, "count": { "$sum": "$count" } } },
+    ];
+    let mut found = db.database.collection::<Document>(collection).aggregate(group).await?;
+    match found.next().await.transpose()?.and_then(|sum| sum.get("count").cloned()) {
+        None => Ok(0),
+        Some(Bson::Int32(count)) => Ok(values::count(i64::from(count))),
+        Some(Bson::Int64(count)) => Ok(values::count(count)),
+        Some(_) => Err(DbError::Corrupt("a sum that is no number")),
+    }
+}
+
+fn step(store: StoreId) -> i64 {
+    let [a, b, c, d, ..] = *store.as_bytes();
+    i64::from((u32::from_be_bytes([a, b, c, d]) % EPOCH_STEP_MAX).saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_epoch_always_rises() {
+        for bytes in [[0; 16], [255; 16], [7; 16]] {
+            assert!((1..=i64::from(EPOCH_STEP_MAX)).contains(&step(StoreId::from_bytes(bytes))));
+        }
+    }
+}
