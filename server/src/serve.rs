@@ -109,8 +109,7 @@ async fn serve_store(
     let secrets = secrets::Secrets::load(&config.data, config.pepper_file.as_deref(), random.as_ref())?;
     let certificates = certificates(&config, &listen, clock.as_ref())?;
     let built_in_loopback = listen.is_loopback() && matches!(config.tls, TlsConfig::BuiltIn);
-    let core =
-        build::core(&config, built_in_loopback, &secrets, opened.store(), clock, random, Arc::clone(&metrics))?;
+    let core = build::core(&config, built_in_loopback, &secrets, opened.store(), clock, random, Arc::clone(&metrics))?;
     let services = Services::new(Arc::clone(&core));
 
     let public = listen.bind()?;

@@ -7,11 +7,11 @@
 #[path = "store_conformance/accounts.rs"]
 mod accounts;
 #[cfg(test)]
-#[path = "support/mongodb.rs"]
-mod engine;
-#[cfg(test)]
 #[path = "store_conformance/device_lists.rs"]
 mod device_lists;
+#[cfg(test)]
+#[path = "support/mongodb.rs"]
+mod engine;
 #[cfg(test)]
 #[path = "store_conformance/expiry.rs"]
 mod expiry;

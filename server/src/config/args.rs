@@ -124,7 +124,13 @@ pub struct ServeArgs {
     pub allowed_origins: Vec<String>,
     /// Where accounts and messages are: `embedded`, in the data folder, or mongodb://host:27017/sealpost?replicaSet=rs0 for
     /// many nodes [default: embedded]. One with a password belongs into --store-file: others on this machine see arguments.
-    #[arg(long, env = "SEALPOST_SERVER_STORE", value_name = "STORE", hide_env_values = true, conflicts_with = "store_file")]
+    #[arg(
+        long,
+        env = "SEALPOST_SERVER_STORE",
+        value_name = "STORE",
+        hide_env_values = true,
+        conflicts_with = "store_file"
+    )]
     pub store: Option<StoreAddress>,
     /// A file that holds what --store takes.
     #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
@@ -159,7 +165,13 @@ pub struct MigrateArgs {
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// As for `serve` [default: embedded].
-    #[arg(long, env = "SEALPOST_SERVER_STORE", value_name = "STORE", hide_env_values = true, conflicts_with = "store_file")]
+    #[arg(
+        long,
+        env = "SEALPOST_SERVER_STORE",
+        value_name = "STORE",
+        hide_env_values = true,
+        conflicts_with = "store_file"
+    )]
     pub store: Option<StoreAddress>,
     /// A file that holds what --store takes.
     #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]

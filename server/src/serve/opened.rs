@@ -9,9 +9,7 @@ use crate::config::{Config, StoreAddress};
 use crate::domain::clock::{Clock, Random};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::embedded::{
-    EmbeddedOptions, EmbeddedStore, FileSizes, OpenError, StoreObserver, hold_folder,
-};
+use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, FileSizes, OpenError, StoreObserver, hold_folder};
 use crate::store::mongodb::MongoStore;
 
 /// An open store.
@@ -19,8 +17,13 @@ use crate::store::mongodb::MongoStore;
 pub(super) enum Opened {
     /// In the data folder.
     Embedded(Arc<EmbeddedStore>),
-    /// On MongoDB. The data folder holds keys and certificates then, and is held all the same.
-    Mongo(Arc<MongoStore>, Arc<std::fs::File>),
+    /// On MongoDB.
+    Mongo {
+        /// The store.
+        store: Arc<MongoStore>,
+        /// The data folder holds keys and certificates then, and is held all the same.
+        _held: Arc<std::fs::File>,
+    },
 }
 
 impl Opened {
@@ -53,8 +56,9 @@ impl Opened {
                 let held = Arc::new(held?);
                 let mut seed = [0; 48];
                 random.fill(&mut seed);
-                let store = MongoStore::open(&address, &seed, clock.now()).await.context("the store cannot be opened")?;
-                Ok(Self::Mongo(Arc::new(store), held))
+                let store =
+                    MongoStore::open(&address, &seed, clock.now()).await.context("the store cannot be opened")?;
+                Ok(Self::Mongo { store: Arc::new(store), _held: held })
             }
         }
     }
@@ -63,7 +67,7 @@ impl Opened {
     pub(super) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Mongo(store, _) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Mongo { store, .. } => Arc::clone(store) as Arc<dyn Store>,
         }
     }
 
@@ -71,7 +75,7 @@ impl Opened {
     pub(super) async fn stopped(&self) -> Arc<str> {
         match self {
             Self::Embedded(store) => store.stopped().await,
-            Self::Mongo(..) => std::future::pending().await,
+            Self::Mongo { .. } => std::future::pending().await,
         }
     }
 
@@ -79,7 +83,7 @@ impl Opened {
     pub(super) fn file_sizes(&self) -> FileSizes {
         match self {
             Self::Embedded(store) => store.file_sizes(),
-            Self::Mongo(..) => FileSizes::default(),
+            Self::Mongo { .. } => FileSizes::default(),
         }
     }
 }

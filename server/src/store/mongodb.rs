@@ -72,7 +72,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The connection string cannot be used.
-    #[error("the connection string of the store cannot be used: {0}; it looks like mongodb://user:password@host:27017/sealpost?replicaSet=rs0")]
+    #[error(
+        "the connection string of the store cannot be used: {0}; it looks like mongodb://user:password@host:27017/sealpost?replicaSet=rs0"
+    )]
     Address(&'static str),
     /// The database cannot be reached, or refused.
     #[error("MongoDB cannot be used: {0}")]
@@ -228,13 +230,12 @@ async fn connect(address: &str) -> Result<(Client, Database), OpenError> {
     if !address.starts_with("mongodb://") {
         return Err(OpenError::Address("it must begin with mongodb://"));
     }
-    let mut options = ClientOptions::parse(address)
-        .await
-        .map_err(|_| OpenError::Address("a part of it is wrong, or a special character in it is not percent-encoded"))?;
+    let mut options = ClientOptions::parse(address).await.map_err(|_| {
+        OpenError::Address("a part of it is wrong, or a special character in it is not percent-encoded")
+    })?;
     options.app_name.get_or_insert_with(|| "sealpost-server".to_owned());
-    options.write_concern = Some(
-        WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(MAJORITY_TIMEOUT).build(),
-    );
+    options.write_concern =
+        Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(MAJORITY_TIMEOUT).build());
     options.read_concern = Some(ReadConcern::majority());
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.retry_writes = Some(true);

@@ -323,8 +323,10 @@ pub(super) struct Notice {
     /// Numbers of the messages that it is about, each once.
     pub(super) numbers: Vec<i64>,
     pub(super) created_at: i64,
-    /// Its own sequence once it was read for delivery, and 0 before: one open notice for each pair, kind and reason.
-    pub(super) sealed: i64,
+    /// Which it is of its pair, kind and reason: they come one after the other.
+    pub(super) turn: i64,
+    /// Whether it was read for delivery.
+    pub(super) sealed: bool,
 }
 
 /// An invite.

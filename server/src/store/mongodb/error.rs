@@ -86,7 +86,9 @@ pub(super) fn describe(error: &Error) -> String {
         ErrorKind::DnsResolve { .. } => "MongoDB's host name cannot be resolved",
         ErrorKind::InvalidTlsConfig { .. } => "the TLS settings for MongoDB cannot be used",
         ErrorKind::Shutdown => "the store is closed",
-        ErrorKind::Write(WriteFailure::WriteConcernError(_)) => "a majority of MongoDB's members did not confirm in time",
+        ErrorKind::Write(WriteFailure::WriteConcernError(_)) => {
+            "a majority of MongoDB's members did not confirm in time"
+        }
         _ => "MongoDB refused",
     };
     let name = match &*error.kind {

@@ -26,12 +26,7 @@ const COUNT_AGAIN_MILLIS: u64 = 3_600_000;
 const LEASE_MILLIS: u64 = 120_000;
 
 /// See [`crate::store::QueueStore::expire`].
-pub(super) async fn sweep(
-    db: &Db,
-    before: UnixMillis,
-    now: UnixMillis,
-    limit: usize,
-) -> Result<ExpiredRows, DbError> {
+pub(super) async fn sweep(db: &Db, before: UnixMillis, now: UnixMillis, limit: usize) -> Result<ExpiredRows, DbError> {
     if !migrations::lease(db, "lease:sweep", now, LEASE_MILLIS).await? {
         return Ok(ExpiredRows::default());
     }

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::{Database, IndexModel};
 use mongodb::options::IndexOptions;
+use mongodb::{Database, IndexModel};
 use sealpost_crypto::UnixMillis;
 use serde::Deserialize;
 

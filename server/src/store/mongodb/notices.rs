@@ -89,58 +89,60 @@ async fn add(
 ) -> Result<(), DbError> {
     for chunk in numbers.chunks(NUMBERS_MAX) {
         let chunk: Vec<i64> = chunk.iter().map(|number| number.0.cast_signed()).collect();
-        let mut open = in_queue(to);
-        open.extend(doc! { "kind": kind, "reason": reason, "peer": values::address(peer), "sealed": 0_i64 });
-        add_chunk(db, to, (kind, reason), peer, &open, chunk, now).await?;
-    }
-    Ok(())
-}
-
-async fn add_chunk(
-    db: &Db,
-    to: &DeviceAddress,
-    (kind, reason): (i32, i32),
-    peer: &DeviceAddress,
-    open: &Document,
-    numbers: Vec<i64>,
-    now: UnixMillis,
-) -> Result<(), DbError> {
-    let last = format!("numbers.{}", NUMBERS_MAX.saturating_sub(1));
-    let (mut with_room, mut full) = (open.clone(), open.clone());
-    with_room.insert(&last, doc! { "$exists": false });
-    full.insert(&last, doc! { "$exists": true });
-    for tried in 1..=TRIES {
-        let more = doc! {
-            "$addToSet": { "numbers": { "$each": numbers.clone() } },
-            "$set": { "created_at": values::time(now) },
-        };
-        if db.notices.update_one(with_room.clone(), more).await?.matched_count == 1 {
-            return Ok(());
-        }
-        db.notices.update_one(full.clone(), seal_update()).await?;
+        let mut of_pair = in_queue(to);
+        of_pair.extend(doc! { "kind": kind, "reason": reason, "peer": values::address(peer) });
         let notice = Notice {
             id: ObjectId::new(),
             account: values::account(to.account),
             to: values::device(to),
-            row: queue::next_row(db, to).await?,
+            row: 0,
             kind,
             reason,
             peer: values::address(peer),
-            numbers: numbers.clone(),
+            numbers: chunk,
             created_at: values::time(now),
-            sealed: 0,
+            turn: 0,
+            sealed: false,
         };
-        match db.notices.insert_one(notice).await {
-            Ok(_) => return Ok(()),
-            Err(error) if is_duplicate(&error) => pause(tried).await,
-            Err(error) => return Err(error.into()),
+        add_chunk(db, to, of_pair, notice).await?;
+    }
+    Ok(())
+}
+
+/// Adds to the newest notice of the pair if nobody has read it and it has room; else it is followed by this one.
+async fn add_chunk(db: &Db, to: &DeviceAddress, of_pair: Document, mut notice: Notice) -> Result<(), DbError> {
+    for tried in 1..=TRIES {
+        let newest = db.notices.find_one(of_pair.clone()).sort(doc! { "turn": -1 }).await?;
+        if let Some(open) = newest.as_ref().filter(|open| !open.sealed && open.numbers.len() < NUMBERS_MAX) {
+            let more = doc! {
+                "$addToSet": { "numbers": { "$each": notice.numbers.clone() } },
+                "$set": { "created_at": notice.created_at },
+            };
+            let open = doc! { "_id": open.id, "account": &open.account, "sealed": false };
+            if db.notices.update_one(open, more).await?.matched_count == 1 {
+                return Ok(());
+            }
+        } else {
+            notice.turn = newest.map_or(1, |newest| newest.turn.saturating_add(1));
+            if notice.row == 0 {
+                notice.row = queue::next_row(db, to).await?;
+            }
+            match db.notices.insert_one(notice.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        pause(tried).await;
     }
     Err(DbError::Contended)
 }
 
-fn seal_update() -> Vec<Document> {
-    vec![doc! { "$set": { "sealed": "$row" } }]
+/// From now on it does not change.
+async fn seal(db: &Db, notice: &Notice) -> Result<(), DbError> {
+    let open = doc! { "_id": notice.id, "account": &notice.account };
+    db.notices.update_one(open, doc! { "$set": { "sealed": true } }).await?;
+    Ok(())
 }
 
 /// How many wait for this device, sealed or not.
@@ -152,13 +154,13 @@ pub(super) async fn waiting(db: &Db, to: &DeviceAddress) -> Result<u64, DbError>
 /// next call.
 pub(super) async fn read(db: &Db, to: &DeviceAddress) -> Result<Vec<QueueItem>, DbError> {
     let mut found = all(db, to).await?;
-    if found.iter().any(|notice| notice.sealed == 0) {
-        let mut open = in_queue(to);
-        open.insert("sealed", 0_i64);
-        db.notices.update_many(open, seal_update()).await?;
+    if found.iter().any(|notice| !notice.sealed) {
+        for notice in found.iter().filter(|notice| !notice.sealed) {
+            seal(db, notice).await?;
+        }
         found = all(db, to).await?;
     }
-    found.iter().filter(|notice| notice.sealed != 0).map(item).collect()
+    found.iter().filter(|notice| notice.sealed).map(item).collect()
 }
 
 async fn all(db: &Db, to: &DeviceAddress) -> Result<Vec<Notice>, DbError> {
@@ -185,6 +187,6 @@ pub(super) async fn acknowledge(db: &Db, to: &DeviceAddress, rows: Vec<i64>) -> 
         return Ok(0);
     }
     let mut read = in_queue(to);
-    read.extend(doc! { "row": { "$in": rows }, "sealed": { "$gt": 0_i64 } });
+    read.extend(doc! { "row": { "$in": rows }, "sealed": true });
     Ok(db.notices.delete_many(read).await?.deleted_count)
 }

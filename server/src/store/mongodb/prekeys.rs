@@ -180,8 +180,7 @@ async fn upload(
 
 /// An id that is stored, or named twice here, with another key.
 fn conflict(stored: &Prekeys, one_time: &[OneTimePrekey], signed: Option<&SignedPrekey>) -> Option<u32> {
-    let mut keys: std::collections::HashMap<i64, &OneTime> =
-        stored.one_time.iter().map(|key| (key.id, key)).collect();
+    let mut keys: std::collections::HashMap<i64, &OneTime> = stored.one_time.iter().map(|key| (key.id, key)).collect();
     let given: Vec<OneTime> = one_time.iter().map(OneTime::new).collect();
     for key in &given {
         if keys.insert(key.id, key).is_some_and(|other| other.key != key.key) {

@@ -113,8 +113,7 @@ fn successor(
 
 fn devices(account: &Account, list: &DeviceList, now: UnixMillis) -> Vec<Device> {
     let devices = list.devices().iter().map(|entry| {
-        let (id, registration) =
-            (i32::from(entry.device.get()), values::binary(entry.registration.as_bytes()));
+        let (id, registration) = (i32::from(entry.device.get()), values::binary(entry.registration.as_bytes()));
         let before = account.devices.iter().find(|device| device.id == id && device.registration == registration);
         let since = before.map_or(values::time(now), |device| device.since);
         Device { id, registration, identity: values::binary(entry.identity.as_bytes()), since }

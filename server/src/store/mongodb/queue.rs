@@ -89,8 +89,7 @@ async fn open_connection(
 ) -> Result<OpenConnection, DbError> {
     let Some(account) = db.account(address.account).await? else { return Ok(OpenConnection::Refused) };
     let device = account.devices.iter().find(|device| {
-        device.id == i32::from(address.device.get())
-            && device.registration.bytes == address.registration.as_bytes()
+        device.id == i32::from(address.device.get()) && device.registration.bytes == address.registration.as_bytes()
     });
     let live = sessions::is_live(&account, address, session, generation);
     let Some(device) = device.filter(|_| live) else { return Ok(OpenConnection::Refused) };
@@ -164,7 +163,11 @@ async fn undelivered(
             rest.insert("row", doc! { "$nin": seen });
         }
         // By the order of accepting, whatever the clock said at the time.
-        let order = if left_out(29) { doc! { "accepted_at": 1 } } else { doc! { "row": 1 } };
+        let order = if left_out(29) {
+            doc! { "accepted_at": 1 }
+        } else {
+            doc! { "row": 1 }
+        };
         let rows = values::limit(rows_max);
         let mut found = db.queue.find(rest).sort(order).limit(rows).batch_size(READ_BATCH).await?;
         while let Some(row) = found.try_next().await? {

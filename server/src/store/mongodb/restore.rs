@@ -43,7 +43,7 @@ pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestor
         let live = doc! { "$size": { "$filter": {
             "input": "$sessions",
             "as": "session",
-            "cond": { "$eq": [{ "$type": "$$session.ended_at" }, "missing"] },
+            "cond": { "$eq": [{ "$ifNull": ["$$session.ended_at", -1_i64] }, -1_i64] },
         } } };
         ended.sessions = sum(db, "accounts", live).await?;
         // The time is as of a session that was never used, so that the sweep forgets it.
@@ -59,10 +59,8 @@ pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestor
 
 /// The sum of an expression over a collection.
 async fn sum(db: &Db, collection: &str, of: Document) -> Result<u64, DbError> {
-    let group = vec![
-        doc! { "$project": { "count": of } },
-        doc! { "$group": { "_id": null, "count": { "$sum": "$count" } } },
-    ];
+    let group =
+        vec![doc! { "$project": { "count": of } }, doc! { "$group": { "_id": null, "count": { "$sum": "$count" } } }];
     let mut found = db.database.collection::<Document>(collection).aggregate(group).await?;
     match found.next().await.transpose()?.and_then(|sum| sum.get("count").cloned()) {
         None => Ok(0),

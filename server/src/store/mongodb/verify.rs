@@ -14,8 +14,7 @@ use super::{Db, values};
 pub(super) async fn verify(db: &Db) -> Result<Vec<String>, DbError> {
     let mut findings = Vec::new();
     let mut queues: BTreeMap<DeviceAddress, (i64, i64)> = BTreeMap::new();
-    let mut rows =
-        db.queue.clone_with_type::<RowHead>().find(doc! {}).projection(RowHead::projection()).await?;
+    let mut rows = db.queue.clone_with_type::<RowHead>().find(doc! {}).projection(RowHead::projection()).await?;
     while let Some(row) = rows.try_next().await? {
         let (messages, bytes) = queues.entry(row.recipient()?).or_default();
         (*messages, *bytes) = (messages.saturating_add(1), bytes.saturating_add(row.bytes));
@@ -40,7 +39,9 @@ pub(super) async fn verify(db: &Db) -> Result<Vec<String>, DbError> {
         let counted = queues.remove(&address).unwrap_or_default();
         if counted != (hot.messages, hot.bytes) {
             let (messages, bytes) = (hot.messages, hot.bytes);
-            findings.push(format!("device {address}: its counters say {messages} messages and {bytes} bytes, its queue has {counted:?}"));
+            findings.push(format!(
+                "device {address}: its counters say {messages} messages and {bytes} bytes, its queue has {counted:?}"
+            ));
         }
         if !known.contains(&address) {
             findings.push(format!("device {address}: no account knows it"));

@@ -150,8 +150,7 @@ impl View {
             Ok(addressed) => addressed,
             Err(refusal) => return Ok(refused(refusal)),
         };
-        let places: Vec<_> =
-            addressed.into_iter().map(|(to, copy)| (to, self.place(&to, copy, accept, now))).collect();
+        let places: Vec<_> = addressed.into_iter().map(|(to, copy)| (to, self.place(&to, copy, accept, now))).collect();
         if let Some(refusal) = nobody_reached(&places) {
             return Ok(refused(refusal));
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
 use mongodb::options::ReturnDocument;
 use sealpost_api::frames::{Copy, MissedReason, SendKind, SkipReason, Skipped};
 use sealpost_crypto::sabotage::left_out;
@@ -81,11 +81,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Writes the batch; the outcomes by index. What is missing has to be decided anew, and left nothing behind.
-pub(super) async fn write(
-    db: &Db,
-    view: &View,
-    plans: Vec<Plan<'_>>,
-) -> Result<Vec<(usize, AcceptOutcome)>, DbError> {
+pub(super) async fn write(db: &Db, view: &View, plans: Vec<Plan<'_>>) -> Result<Vec<(usize, AcceptOutcome)>, DbError> {
     if plans.is_empty() {
         return Ok(Vec::new());
     }
@@ -244,8 +240,7 @@ async fn look_again(db: &Db, view: &View, plans: &mut [Plan<'_>]) -> Result<(), 
                 || plan.missed.iter().any(|(missed, _)| missed == address)
         };
         let listed = listed(to, &listing.devices)?;
-        let missing: Vec<_> =
-            listed.iter().filter(|address| !known(address)).map(|address| address.device).collect();
+        let missing: Vec<_> = listed.iter().filter(|address| !known(address)).map(|address| address.device).collect();
         if !missing.is_empty() {
             let refusal = Refusal::DevicesMismatch { missing, extra: Vec::new(), stale: Vec::new() };
             plan.outcome = Some(AcceptOutcome::Withdrawn(refusal));
