@@ -15,12 +15,15 @@ mod process {
     mod kept;
     mod login_flood;
     mod metrics;
+    mod mongodb;
     mod nginx;
     mod power;
     mod proxy;
     mod restoring;
     #[path = "../support/scan.rs"]
     mod scan;
+    #[path = "../support/secantusdb.rs"]
+    mod secantusdb;
     mod secrecy;
     mod slow;
     mod slow_readers;

@@ -25,6 +25,9 @@ mod queue;
 #[path = "store_conformance/queue_places.rs"]
 mod queue_places;
 #[cfg(test)]
+#[path = "support/secantusdb.rs"]
+mod secantusdb;
+#[cfg(test)]
 #[path = "store_conformance/sessions.rs"]
 mod sessions;
 #[cfg(test)]

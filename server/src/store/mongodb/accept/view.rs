@@ -81,7 +81,7 @@ impl View {
     /// Counts what senders have in the queues where it could matter: in the others nobody has too much.
     async fn load_shares(&mut self, db: &Db, accepts: &[(&Accept, UnixMillis)]) -> Result<(), DbError> {
         let messages = u64::try_from(accepts.len()).unwrap_or(u64::MAX);
-        let bytes = |accept: &Accept| accept.send.copies.iter().map(|copy| size(copy)).fold(0, u64::saturating_add);
+        let bytes = |accept: &Accept| accept.send.copies.iter().map(size).fold(0, u64::saturating_add);
         let bytes = accepts.iter().map(|(accept, _)| bytes(accept)).fold(0, u64::saturating_add);
         for (accept, _) in accepts {
             let Some(listing) = self.listings.get(&accept.send.to) else { continue };

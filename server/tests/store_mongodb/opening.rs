@@ -1,0 +1,57 @@
+use mongodb::bson::{Document, doc};
+use sealpost_server::store::mongodb::{MongoStore, OpenError};
+use sealpost_server::store::{SchemaStatus, Store as _};
+
+use crate::engine::Engine;
+use crate::support::{beside, open};
+use crate::world::NOW;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_at_once_agree_on_schema_and_ids() {
+    let engine = Engine::shared();
+    let address = engine.database();
+    let before = MongoStore::schema_status(&address).await.unwrap();
+    assert_eq!(before, SchemaStatus { current: 0, newest: 1, missing: vec!["initial"] });
+    let tasks: Vec<_> = (1..=6)
+        .map(|node| {
+            let address = address.clone();
+            tokio::spawn(async move { open(&address, node).await })
+        })
+        .collect();
+    let mut ids = std::collections::BTreeSet::new();
+    for task in tasks {
+        let store = task.await.unwrap();
+        ids.insert((store.server_id(), store.store_id()));
+        store.close().await;
+    }
+    assert_eq!(ids.len(), 1);
+    let after = MongoStore::schema_status(&address).await.unwrap();
+    assert_eq!(after, SchemaStatus { current: 1, newest: 1, missing: vec![] });
+    let names = beside(&address).await.list_collection_names().await.unwrap();
+    let leases = beside(&address).await.collection::<Document>("meta").find_one(doc! { "_id": "lease:schema" }).await;
+    assert!(names.contains(&"queue".to_owned()) && leases.unwrap().is_none(), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_program_is_refused_and_not_touched() {
+    let engine = Engine::shared();
+    let address = engine.database();
+    let meta = beside(&address).await.collection::<Document>("meta");
+    meta.insert_one(doc! { "_id": "schema", "version": 99_i64 }).await.unwrap();
+    let error = MongoStore::open(&address, &[1; 48], NOW).await.unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }));
+    assert!(error.to_string().contains("use a newer program"));
+    assert_eq!(beside(&address).await.list_collection_names().await.unwrap(), ["meta"]);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_used_is_explained_without_being_shown() {
+    for address in ["mongodb+srv://u:hunter2@db.example", "mongodb://u:hunter2", "mongodb://u:hun@ter2@db:x/"] {
+        let error = MongoStore::open(address, &[1; 48], NOW).await.unwrap_err().to_string();
+        assert!(!error.contains("hunter2") && !error.contains("ter2"), "{error}");
+        assert!(error.contains("mongodb://user:password@host"), "{error}");
+    }
+    let nobody = "mongodb://u:hunter2@127.0.0.1:1/sealpost?serverSelectionTimeoutMS=200";
+    let error = MongoStore::open(nobody, &[1; 48], NOW).await.unwrap_err().to_string();
+    assert!(error.contains("no MongoDB primary can be reached") && !error.contains("hunter2"), "{error}");
+}
