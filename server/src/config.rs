@@ -19,7 +19,7 @@ mod load;
 mod maintenance;
 mod store;
 
-pub use args::{Cli, Command, LogFormat, MigrateArgs, Registration, ServeArgs};
+pub use args::{Cli, Command, DoctorArgs, LogFormat, MigrateArgs, Registration, ServeArgs};
 pub(crate) use load::default_data;
 pub use load::{LoadError, load};
 pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod audit;
 pub mod catch;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod files;
 #[cfg(fuzzing)]

@@ -155,21 +155,21 @@ mod mongodb {
     use std::future::Future;
     use std::sync::Arc;
 
+    use sealpost_server::domain::clock::{Clock as _, SystemClock};
     use sealpost_server::store::Store;
     use sealpost_server::store::mongodb::MongoStore;
 
     use crate::engine::Engine;
-    use crate::world::NOW;
 
     /// A database for each case, checked and opened again at its end.
     async fn run<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
         let engine = Engine::shared();
         let address = engine.database();
-        let store = Arc::new(MongoStore::open(&address, &[7; 48], NOW).await.unwrap());
+        let store = Arc::new(MongoStore::open(&address, &[7; 48], SystemClock.now()).await.unwrap());
         case(Arc::clone(&store) as Arc<dyn Store>).await;
         assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
         store.close().await;
-        let again = MongoStore::open(&address, &[8; 48], NOW).await.unwrap();
+        let again = MongoStore::open(&address, &[8; 48], SystemClock.now()).await.unwrap();
         assert_eq!((again.server_id(), again.store_id()), (store.server_id(), store.store_id()));
         again.close().await;
     }

@@ -26,14 +26,15 @@ mod world;
 mod support {
     use std::sync::Arc;
 
+    use sealpost_server::domain::clock::{Clock as _, SystemClock};
     use sealpost_server::store::Store;
     use sealpost_server::store::mongodb::MongoStore;
 
-    use crate::world::{NOW, S};
+    use crate::world::S;
 
     /// A node's store on this database.
     pub(crate) async fn open(address: &str, node: u8) -> Arc<MongoStore> {
-        Arc::new(MongoStore::open(address, &[node; 48], NOW).await.unwrap())
+        Arc::new(MongoStore::open(address, &[node; 48], SystemClock.now()).await.unwrap())
     }
 
     /// As the cases of the conformance suite know it.

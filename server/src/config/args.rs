@@ -34,6 +34,8 @@ pub enum Command {
     Admin(Box<AdminArgs>),
     /// Look at the database's schema, or bring it up to date. `serve` does the latter by itself.
     Migrate(MigrateArgs),
+    /// Look whether the store is such that nothing accepted gets lost, and say what to change.
+    Doctor(DoctorArgs),
     /// Copy everything that is needed to run again, while the server runs.
     Backup(BackupArgs),
     /// Make a data folder from a backup; everybody logs in again.
@@ -153,6 +155,35 @@ pub struct ServeArgs {
     /// Print the configuration as TOML and end.
     #[arg(long)]
     pub print_config: bool,
+}
+
+/// `sealpost-server doctor`.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  sealpost-server doctor --store-file /etc/sealpost/store
+  sealpost-server doctor --data /var/lib/sealpost --json
+
+Nothing is changed. `serve` looks at the same before it starts. The exit code is 0 when `serve` would start, else 1.")]
+pub struct DoctorArgs {
+    /// The data folder [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// As for `serve` [default: embedded].
+    #[arg(
+        long,
+        env = "SEALPOST_SERVER_STORE",
+        value_name = "STORE",
+        hide_env_values = true,
+        conflicts_with = "store_file"
+    )]
+    pub store: Option<StoreAddress>,
+    /// A file that holds what --store takes.
+    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
+    pub store_file: Option<PathBuf>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sealpost-server migrate`.

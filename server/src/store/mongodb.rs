@@ -18,13 +18,15 @@
 //! Reads and writes go to the primary; a write is answered once a majority of the members has it in their journals. What
 //! the connection string says otherwise is not followed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerApi, WriteConcern,
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi, Tls,
+    WriteConcern,
 };
 use mongodb::{Client, Collection, Database};
 use parking_lot::Mutex;
@@ -32,6 +34,8 @@ use sealpost_api::ids::{ServerId, StoreId};
 use sealpost_crypto::UnixMillis;
 
 use self::accept::Accepting;
+use self::check::Connection;
+pub use self::check::{Finding, Severity};
 use self::documents::{Account, Hot, Invite, ListRow, Notice, Prekeys, Row};
 use self::error::DbError;
 use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
@@ -39,6 +43,7 @@ use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 mod accept;
 mod accounts;
 mod admin;
+mod check;
 mod devices;
 mod documents;
 mod erase;
@@ -90,6 +95,9 @@ pub enum OpenError {
     /// Another node has been bringing the schema up to date for too long.
     #[error("another node is bringing the database's schema up to date; try again in a minute")]
     Migrating,
+    /// It is not such that the promises hold.
+    #[error("MongoDB cannot be used as it is: {0}")]
+    Unfit(String),
     /// Something in it cannot be true.
     #[error("the database holds something that is none of Sealpost's: {0}")]
     Damaged(&'static str),
@@ -181,7 +189,14 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`], whose text is meant for the person who started the program.
     pub async fn open(address: &str, random: &[u8; 48], now: UnixMillis) -> Result<Self, OpenError> {
-        let (client, database) = connect(address).await?;
+        let (client, database, connection) = connect(address).await?;
+        for finding in judge(&database, connection, now).await? {
+            match finding.severity {
+                Severity::Good => {}
+                Severity::Warning => tracing::warn!(about = finding.about, "{}", finding.text),
+                Severity::Refused => return Err(OpenError::Unfit(format!("{}: {}", finding.about, finding.text))),
+            }
+        }
         let (&[server, store, node], []) = random.as_chunks::<16>() else {
             return Err(OpenError::Damaged("random bytes of another length"));
         };
@@ -211,8 +226,17 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`] when the database cannot be used.
     pub async fn schema_status(address: &str) -> Result<SchemaStatus, OpenError> {
-        let (_client, database) = connect(address).await?;
+        let (_client, database, _) = connect(address).await?;
         migrations::status(&database).await
+    }
+
+    /// What the program thinks of a database, without changing anything there.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the database cannot be reached.
+    pub async fn examine(address: &str, now: UnixMillis) -> Result<Vec<Finding>, OpenError> {
+        let (_client, database, connection) = connect(address).await?;
+        judge(&database, connection, now).await
     }
 
     /// Looks for what cannot be true: rows and counters that disagree, and what nothing leads to. Empty when all is well. Only
@@ -226,7 +250,7 @@ impl MongoStore {
 }
 
 /// A client with the concerns that the promises need, whatever the connection string says.
-async fn connect(address: &str) -> Result<(Client, Database), OpenError> {
+async fn connect(address: &str) -> Result<(Client, Database, Connection), OpenError> {
     if !address.starts_with("mongodb://") {
         return Err(OpenError::Address("it must begin with mongodb://"));
     }
@@ -244,9 +268,32 @@ async fn connect(address: &str) -> Result<(Client, Database), OpenError> {
     options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
     options.server_api = None::<ServerApi>;
     let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    let connection = Connection {
+        is_local: options.hosts.iter().all(is_local),
+        has_user: options.credential.is_some(),
+        has_tls: matches!(options.tls, Some(Tls::Enabled(_))),
+    };
     let client = Client::with_options(options)?;
     let database = client.database(&name);
-    Ok((client, database))
+    Ok((client, database, connection))
+}
+
+fn is_local(host: &ServerAddress) -> bool {
+    match host {
+        ServerAddress::Tcp { host, .. } => {
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        // A socket in the file system.
+        _ => true,
+    }
+}
+
+async fn judge(database: &Database, connection: Connection, now: UnixMillis) -> Result<Vec<Finding>, OpenError> {
+    let begun = tokio::time::Instant::now();
+    let hello = database.run_command(doc! { "hello": 1, "compression": ["zlib"] }).await?;
+    let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let build = database.run_command(doc! { "buildInfo": 1 }).await?;
+    Ok(check::judge(&hello, &build, connection, now.saturating_add(passed)))
 }
 
 /// The pause before the next try of a change that others were faster with.

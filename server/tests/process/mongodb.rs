@@ -38,3 +38,30 @@ async fn a_server_on_mongodb_outlives_its_database() {
     assert_eq!(log_in().await, 200);
     assert!(!server.log().contains("canary_database"), "{}", server.log());
 }
+
+#[test]
+fn the_doctor_says_what_serve_would_refuse() {
+    let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
+    let doctor = |flags: &[&str]| {
+        let output = world.command().arg("doctor").args(flags).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (database, listens) = secantusdb::run_with(&folder.path().join("good"), 0, &[]);
+    let address = format!("mongodb://{listens}/sealpost");
+    let (code, said) = doctor(&["--store", &address]);
+    assert!(code == Some(0) && said.contains("good     topology    the replica set"), "{said}");
+    assert!(said.contains("there is no store yet"), "{said}");
+    let (code, said) = doctor(&["--store", &address, "--json"]);
+    let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(code == Some(0) && lines.iter().all(|line| line["severity"] != "refused"), "{said}");
+    drop(database);
+    let (_alone, listens) = secantusdb::run_with(&folder.path().join("alone"), 0, &["--standalone"]);
+    let address = format!("mongodb://{listens}/sealpost");
+    let (code, said) = doctor(&["--store", &address]);
+    assert!(code == Some(1) && said.contains("refused  topology"), "{said}");
+    let refused = world.refused(&["--listen", "127.0.0.1:0", "--store", &address]);
+    assert!(refused.contains("run rs.initiate()") && !refused.contains(&listens), "{refused}");
+    let data = world.data();
+    let (code, said) = doctor(&["--data", data.to_str().unwrap()]);
+    assert!(code == Some(0) && said.contains("there is no store yet"), "{said}");
+}

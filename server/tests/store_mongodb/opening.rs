@@ -1,10 +1,16 @@
 use mongodb::bson::{Document, doc};
+use sealpost_crypto::UnixMillis;
+use sealpost_server::domain::clock::{Clock as _, SystemClock};
 use sealpost_server::store::mongodb::{MongoStore, OpenError};
 use sealpost_server::store::{SchemaStatus, Store as _};
 
 use crate::engine::Engine;
+use crate::secantusdb;
 use crate::support::{beside, open};
-use crate::world::NOW;
+
+fn now() -> UnixMillis {
+    SystemClock.now()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_start_at_once_agree_on_schema_and_ids() {
@@ -38,7 +44,7 @@ async fn a_store_of_a_newer_program_is_refused_and_not_touched() {
     let address = engine.database();
     let meta = beside(&address).await.collection::<Document>("meta");
     meta.insert_one(doc! { "_id": "schema", "version": 99_i64 }).await.unwrap();
-    let error = MongoStore::open(&address, &[1; 48], NOW).await.unwrap_err();
+    let error = MongoStore::open(&address, &[1; 48], now()).await.unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }));
     assert!(error.to_string().contains("use a newer program"));
     assert_eq!(beside(&address).await.list_collection_names().await.unwrap(), ["meta"]);
@@ -47,11 +53,28 @@ async fn a_store_of_a_newer_program_is_refused_and_not_touched() {
 #[tokio::test]
 async fn an_address_that_cannot_be_used_is_explained_without_being_shown() {
     for address in ["mongodb+srv://u:hunter2@db.example", "mongodb://u:hunter2", "mongodb://u:hun@ter2@db:x/"] {
-        let error = MongoStore::open(address, &[1; 48], NOW).await.unwrap_err().to_string();
+        let error = MongoStore::open(address, &[1; 48], now()).await.unwrap_err().to_string();
         assert!(!error.contains("hunter2") && !error.contains("ter2"), "{error}");
         assert!(error.contains("mongodb://user:password@host"), "{error}");
     }
     let nobody = "mongodb://u:hunter2@127.0.0.1:1/sealpost?serverSelectionTimeoutMS=200";
-    let error = MongoStore::open(nobody, &[1; 48], NOW).await.unwrap_err().to_string();
+    let error = MongoStore::open(nobody, &[1; 48], now()).await.unwrap_err().to_string();
     assert!(error.contains("no MongoDB primary can be reached") && !error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_would_lose_what_it_confirmed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_database, listens) = secantusdb::run_with(folder.path(), 0, &["--standalone"]);
+    let error = MongoStore::open(&format!("mongodb://{listens}/sealpost"), &[1; 48], now()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Unfit(_)) && error.to_string().contains("rs.initiate()"), "{error}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_off_is_refused_and_nothing_is_made() {
+    let engine = Engine::shared();
+    let address = engine.database();
+    let error = MongoStore::open(&address, &[1; 48], now().saturating_add(3_600_000)).await.unwrap_err();
+    assert!(error.to_string().contains("time server"), "{error}");
+    assert_eq!(beside(&address).await.list_collection_names().await.unwrap(), Vec::<String>::new());
 }

@@ -29,11 +29,17 @@ fn folder() -> PathBuf {
 
 /// Starts the server on a folder; 0 is any free port. What it says first is its address.
 pub(crate) fn run(storage: &Path, port: u16) -> (Database, String) {
+    run_with(storage, port, &[])
+}
+
+/// The same with more flags.
+pub(crate) fn run_with(storage: &Path, port: u16, flags: &[&str]) -> (Database, String) {
     let mut child = Command::new(folder().join("secantusdb.scripts/secantusd-rs"))
         .args(["--port", &port.to_string(), "--storage-path"])
         .arg(storage)
         // Without `--sync-on-commit` it loses journalled writes, without `--log-file-max` it takes 2 GB.
         .args(["--cache-size", "256M", "--log-file-max", "16MB", "--sync-on-commit", "--log-level", "WARNING"])
+        .args(flags)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
