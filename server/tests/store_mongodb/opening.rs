@@ -63,7 +63,7 @@ async fn an_address_that_cannot_be_used_is_explained_without_being_shown() {
 }
 
 #[tokio::test]
-async fn a_database_that_would_lose_what_it_confirmed_is_refused() {
+async fn threat_65_a_database_that_would_lose_what_it_confirmed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (_database, listens) = secantusdb::run_with(folder.path(), 0, &["--standalone"]);
     let error = MongoStore::open(&format!("mongodb://{listens}/sealpost"), &[1; 48], now()).await.unwrap_err();

@@ -62,6 +62,7 @@ pub(super) const ROWS: &[(u8, &str)] = &[
     (59, "fields nobody asked for, in requests or answers"),
     (62, "a stolen database"),
     (63, "a restored backup that brings ended sessions back"),
+    (64, "a database that anyone can read"),
     (65, "a store that does not keep what it accepted"),
     (68, "debugging pages left open"),
     (69, "secrets in logs"),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use mongodb::bson::{Bson, Document};
 use sealpost_crypto::UnixMillis;
+use sealpost_crypto::sabotage::left_out;
 use serde::Serialize;
 
 /// The oldest version that is tested for.
@@ -106,6 +107,8 @@ fn topology(hello: &Document) -> Finding {
         Finding::new(Severity::Good, "topology", "a sharded cluster")
     } else if let Ok(name) = hello.get_str("setName") {
         Finding::new(Severity::Good, "topology", format!("the replica set {name}"))
+    } else if left_out(65) {
+        Finding::new(Severity::Good, "topology", "a server on its own")
     } else {
         Finding::new(
             Severity::Refused,
@@ -153,7 +156,7 @@ fn version(hello: &Document, build: &Document) -> Finding {
         || [major, minor] > newest_line;
     let offers_zlib =
         hello.get_array("compression").is_ok_and(|offered| offered.contains(&Bson::String("zlib".into())));
-    match (mended, offers_zlib) {
+    match (mended || left_out(64), offers_zlib) {
         (true, _) => Finding::new(Severity::Good, "version", text),
         (false, true) => Finding::new(
             Severity::Refused,
@@ -236,8 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_are_too_old_or_can_be_read_by_anyone_are_refused() {
-        for version in ["6.0.27", "4.4.30", "7.0.27", "8.0.16", "8.2.2", "8.1.9", "7.3.4"] {
+    fn versions_that_are_too_old_are_refused() {
+        for version in ["6.0.27", "4.4.30"] {
+            assert_eq!(worst(&hello(), version, HERE).0, Severity::Refused, "{version}");
+        }
+    }
+
+    #[test]
+    fn threat_64_versions_that_anyone_can_read_are_refused() {
+        for version in ["7.0.27", "8.0.16", "8.2.2", "8.1.9", "7.3.4"] {
             assert_eq!(worst(&hello(), version, HERE).0, Severity::Refused, "{version}");
         }
         for version in ["7.0.28", "8.0.17", "8.0.99", "8.2.3", "8.2.11", "8.3.0", "9.0.0-rc1"] {
