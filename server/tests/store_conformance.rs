@@ -7,6 +7,9 @@
 #[path = "store_conformance/accounts.rs"]
 mod accounts;
 #[cfg(test)]
+#[path = "store_conformance/admin.rs"]
+mod admin;
+#[cfg(test)]
 #[path = "store_conformance/device_lists.rs"]
 mod device_lists;
 #[cfg(test)]
@@ -60,6 +63,12 @@ macro_rules! conformance {
                 a_password_change_from_another_hash_changes_nothing
                 deleting_an_account_erases_what_is_its_and_keeps_what_it_sent
                 the_record_of_what_was_erased_is_complete;
+            admin:
+                invites_are_listed_newest_first_until_used_revoked_or_expired
+                accounts_are_listed_by_name_with_what_waits_for_them
+                a_disabled_account_begins_no_session_and_still_gets_messages
+                a_reset_password_ends_every_session_and_keeps_the_rest
+                the_figures_and_the_largest_queues_count_what_is_there;
             device_lists:
                 a_list_follows_only_the_current_one
                 of_concurrent_successors_one_becomes_current
