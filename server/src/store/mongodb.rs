@@ -18,6 +18,7 @@
 //! Reads and writes go to the primary; a write is answered once a majority of the members has it in their journals. What
 //! the connection string says otherwise is not followed.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +32,14 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database};
 use parking_lot::Mutex;
 use sealpost_api::ids::{ServerId, StoreId};
-use sealpost_crypto::UnixMillis;
+use sealpost_crypto::{DeviceAddress, UnixMillis};
 
 use self::accept::Accepting;
 use self::check::Connection;
 pub use self::check::{Finding, Severity};
 use self::documents::{Account, Hot, Invite, ListRow, Notice, Prekeys, Row};
 use self::error::DbError;
+use self::expiry::Suspect;
 use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 
 mod accept;
@@ -156,6 +158,8 @@ struct Db {
     database: Database,
     /// Names this process in leases.
     holder: Arc<str>,
+    /// Queues whose counters and rows disagreed when the sweep counted them.
+    suspects: Arc<Mutex<BTreeMap<DeviceAddress, Suspect>>>,
 }
 
 impl std::ops::Deref for Db {
@@ -201,7 +205,8 @@ impl MongoStore {
             return Err(OpenError::Damaged("random bytes of another length"));
         };
         let holder = node.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let db = Db { to: Arc::new(Collections::of(&database)), database, holder: holder.into() };
+        let db =
+            Db { to: Arc::new(Collections::of(&database)), database, holder: holder.into(), suspects: Arc::default() };
         migrations::apply(&db, now).await?;
         let ids = restore::ids(&db, &server, &store).await?;
         let accepting = Accepting::begin(&db);

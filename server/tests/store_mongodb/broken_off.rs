@@ -66,6 +66,8 @@ async fn room_that_was_taken_and_not_used_is_found_by_counting_again() {
     s.expire(UnixMillis(0), NOW, 100).await.unwrap();
     assert_eq!(store.verify().await.unwrap().len(), 1, "not while a message may still be on its way");
     s.expire(UnixMillis(0), NOW.saturating_add(DAY), 100).await.unwrap();
+    assert_eq!(store.verify().await.unwrap().len(), 1, "not while room may still be given back");
+    s.expire(UnixMillis(0), NOW.saturating_add(2 * DAY), 100).await.unwrap();
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
 }
 

@@ -9,7 +9,7 @@ use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
-use super::documents::{Account, Device, Session, visible};
+use super::documents::{Account, Device, Session};
 use super::error::{DbError, is_duplicate};
 use super::{Db, MongoStore, TRIES, erase, pause, prekeys, publish, values};
 use crate::store::{
@@ -139,19 +139,29 @@ impl AccountStore for MongoStore {
 impl Db {
     /// An account that is not erased.
     pub(super) async fn account(&self, account: AccountId) -> Result<Option<Account>, DbError> {
-        Ok(self.accounts.find_one(visible(account)).await?)
+        let found = self.accounts.find_one(doc! { "_id": values::account(account) }).await?;
+        Ok(found.filter(Account::is_there))
     }
 
     /// Decides on an account and writes it, if nothing of it changed between; else decides again. `None` for no account.
     pub(super) async fn change<T>(
         &self,
         account: AccountId,
-        decide: impl FnMut(&mut Account) -> Result<Change<T>, DbError>,
+        mut decide: impl FnMut(&mut Account) -> Result<Change<T>, DbError>,
     ) -> Result<Option<T>, DbError> {
-        self.change_where(visible(account), decide).await
+        let changed = self.change_where(doc! { "_id": values::account(account) }, |account| {
+            if !account.is_there() {
+                return Ok(Change::Keep(None));
+            }
+            Ok(match decide(account)? {
+                Change::Write(answer) => Change::Write(Some(answer)),
+                Change::Keep(answer) => Change::Keep(Some(answer)),
+            })
+        });
+        Ok(changed.await?.flatten())
     }
 
-    /// The same for the account that a filter finds.
+    /// The same for the account that a filter finds, erased or not.
     pub(super) async fn change_where<T>(
         &self,
         filter: Document,

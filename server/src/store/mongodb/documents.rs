@@ -79,12 +79,12 @@ pub(super) struct Removing {
     pub(super) done: bool,
 }
 
-/// The account's id, as `rows` wants it, for a filter that finds what is not erased.
-pub(super) fn visible(account: AccountId) -> Document {
-    doc! { "_id": values::account(account), "erased_at": null }
-}
-
 impl Account {
+    /// Whether it is more than the note of its erasure.
+    pub(super) fn is_there(&self) -> bool {
+        self.erased_at.is_none()
+    }
+
     pub(super) fn account(&self) -> Result<AccountId, DbError> {
         values::to_account(&self.id)
     }
@@ -132,6 +132,7 @@ pub(super) fn listed(account: AccountId, devices: &[Device]) -> Result<Vec<Devic
 pub(super) struct Listing {
     #[serde(rename = "_id")]
     pub(super) id: Binary,
+    pub(super) erased_at: Option<i64>,
     pub(super) list_version: i64,
     pub(super) devices: Vec<Device>,
 }
@@ -139,7 +140,7 @@ pub(super) struct Listing {
 impl Listing {
     /// What is asked for.
     pub(super) fn projection() -> Document {
-        doc! { "list_version": 1, "devices": 1 }
+        doc! { "erased_at": 1, "list_version": 1, "devices": 1 }
     }
 }
 

@@ -155,6 +155,7 @@ async fn forget_residue(db: &Db, before: UnixMillis, now: UnixMillis) -> Result<
 }
 
 /// Counts the fullest queues again where nothing is under way, once in a while: a crash may have left them counted too much.
+/// Two counts that agree, with nothing between them, are needed: a row that was deleted may still be going to be given back.
 async fn count_again(db: &Db, now: UnixMillis) -> Result<(), DbError> {
     let still = doc! {
         "bytes": { "$gt": 0_i64 },
@@ -163,14 +164,39 @@ async fn count_again(db: &Db, now: UnixMillis) -> Result<(), DbError> {
     };
     let queues: Vec<Hot> =
         db.devices.find(still).sort(doc! { "bytes": -1 }).limit(RESIDUE_MAX).await?.try_collect().await?;
+    let mut suspects = std::mem::take(&mut *db.suspects.lock());
+    let mut still_suspect = BTreeMap::new();
     for hot in queues {
         let address = values::to_address(&hot.id)?;
         let (rows, bytes) = queue::count(db, in_queue(&address)).await?;
-        // Only if neither a row came nor one went since.
-        let mut same = of_device(&address);
-        same.extend(doc! { "next": hot.next, "messages": hot.messages, "bytes": hot.bytes });
-        let counted = doc! { "$set": { "messages": rows, "bytes": bytes, "counted_at": values::time(now) } };
-        db.devices.update_one(same, counted).await?;
+        let seen = Suspect { next: hot.next, counters: (hot.messages, hot.bytes), counted: (rows, bytes), at: now };
+        let wrong = seen.counters != seen.counted;
+        match suspects.remove(&address).filter(|before| wrong && before.is_same(&seen)) {
+            None if wrong => drop(still_suspect.insert(address, seen)),
+            Some(before) if now.since(before.at) < UNDER_WAY_MILLIS => drop(still_suspect.insert(address, before)),
+            None | Some(_) => {
+                let mut same = of_device(&address);
+                same.extend(doc! { "next": hot.next, "messages": hot.messages, "bytes": hot.bytes });
+                let counted = doc! { "messages": rows, "bytes": bytes, "counted_at": values::time(now) };
+                db.devices.update_one(same, doc! { "$set": counted }).await?;
+            }
+        }
     }
+    *db.suspects.lock() = still_suspect;
     Ok(())
+}
+
+/// A queue whose counters and rows disagree.
+pub(super) struct Suspect {
+    next: i64,
+    counters: (i64, i64),
+    counted: (i64, i64),
+    at: UnixMillis,
+}
+
+impl Suspect {
+    /// Whether nothing came, went or was given back between.
+    fn is_same(&self, later: &Self) -> bool {
+        (self.next, self.counters, self.counted) == (later.next, later.counters, later.counted)
+    }
 }

@@ -84,9 +84,10 @@ pub(super) async fn listings(
         return Ok(BTreeMap::new());
     }
     let lists = db.accounts.clone_with_type::<Listing>();
-    let find = lists.find(doc! { "_id": { "$in": ids }, "erased_at": null });
+    let find = lists.find(doc! { "_id": { "$in": ids } });
     let found: Vec<Listing> = find.projection(Listing::projection()).await?.try_collect().await?;
-    found.into_iter().map(|listing| Ok((values::to_account(&listing.id)?, listing))).collect()
+    let there = found.into_iter().filter(|listing| listing.erased_at.is_none());
+    there.map(|listing| Ok((values::to_account(&listing.id)?, listing))).collect()
 }
 
 /// Which of these devices are in a current list.

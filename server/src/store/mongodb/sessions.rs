@@ -24,7 +24,7 @@ impl SessionStore for MongoStore {
 
     async fn session(&self, session: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let id = values::binary(session.as_bytes());
-        let found = self.db.accounts.find_one(doc! { "ids": &id, "erased_at": null }).await.map_err(DbError::from)?;
+        let found = self.db.accounts.find_one(doc! { "ids": &id }).await.map_err(DbError::from)?;
         let Some(account) = found else { return Ok(None) };
         let live = account.sessions.iter().find(|session| session.id == id);
         Ok(live.map(|session| record(&account, session)).transpose()?.flatten())
@@ -165,7 +165,7 @@ async fn rotate(
     now: UnixMillis,
 ) -> Result<RotateRefreshToken, DbError> {
     let id = values::binary(session.as_bytes());
-    let rotated = db.change_where(doc! { "ids": &id, "erased_at": null }, |account| {
+    let rotated = db.change_where(doc! { "ids": &id }, |account| {
         let known = account.sessions.iter_mut().find(|known| known.id == id && known.ended_at.is_none());
         let Some(known) = known else { return Ok(Change::Keep(RotateRefreshToken::Unknown)) };
         let generation = values::small(known.generation)?;

@@ -90,7 +90,7 @@ pub(super) async fn write(db: &Db, view: &View, plans: Vec<Plan<'_>>) -> Result<
     look_again(db, view, &mut plans).await?;
     tell(db, &plans).await?;
     record(db, view, &mut plans).await?;
-    Ok(plans.into_iter().map(|plan| (plan.index, plan.outcome.unwrap_or(AcceptOutcome::AlreadyAccepted))).collect())
+    Ok(plans.into_iter().filter_map(|plan| Some((plan.index, plan.outcome?))).collect())
 }
 
 /// What a batch adds to one queue.
