@@ -55,6 +55,8 @@ pub trait Store:
     fn server_id(&self) -> ServerId;
     /// Changes whenever the store is restored from a backup.
     fn store_id(&self) -> StoreId;
+    /// What a write has done when it is answered, in a word, for whoever watches.
+    fn durability(&self) -> &'static str;
     /// To be called once the store holds an older state than it had before: the store gets this new id, every device's key
     /// epoch rises, and what must not come to life again is gone (see [`AfterRestore`]). A second call does no harm.
     async fn after_restore(&self, store: StoreId) -> Result<AfterRestore, StoreError>;

@@ -76,7 +76,7 @@ fn health(shared: &Shared, reason: Option<String>) -> Health {
     Health {
         status: if reason.is_none() { "ok" } else { "unavailable" },
         version: env!("CARGO_PKG_VERSION"),
-        durability: "fsync",
+        durability: core.store.durability(),
         streams: core.hub.connections(),
         passwords_waiting: core.passwords.waiting(),
         reason,

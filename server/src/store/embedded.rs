@@ -374,6 +374,10 @@ impl Store for EmbeddedStore {
         *self.store_id.lock()
     }
 
+    fn durability(&self) -> &'static str {
+        "fsync"
+    }
+
     async fn after_restore(&self, store: StoreId) -> Result<AfterRestore, StoreError> {
         let ended = self.write(Class::Sweeping, move |tx| restore::after_restore(tx.db, store)).await?;
         *self.store_id.lock() = store;

@@ -316,6 +316,10 @@ impl Store for MongoStore {
         *self.store_id.lock()
     }
 
+    fn durability(&self) -> &'static str {
+        "majority"
+    }
+
     async fn after_restore(&self, store: StoreId) -> Result<AfterRestore, StoreError> {
         let ended = restore::after_restore(&self.db, store).await?;
         *self.store_id.lock() = store;

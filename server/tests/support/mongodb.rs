@@ -1,6 +1,7 @@
 //! A MongoDB for tests: SecantusDB's server, or a replica set that the environment names.
 //!
-//! `SEALPOST_TEST_MONGODB_URI` points the tests at a real replica set; they make databases of their own there.
+//! `SEALPOST_TEST_MONGODB_URI` points the tests at a real replica set; they make databases of their own there, and
+//! leave them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -38,7 +39,9 @@ impl Engine {
     /// The connection string of a database that nobody else has.
     pub(crate) fn database(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("sealpost_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // The same process id may come again on a database that stays.
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let name = format!("sealpost_test_{}_{}_{since}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         self.address.replace("DATABASE", &name)
     }
 }
