@@ -12,8 +12,8 @@ use crate::docs;
 use crate::rig::{RigOptions, Transport, cores, runtime};
 
 mod backlog;
-mod idle;
-mod latency;
+pub(crate) mod idle;
+pub(crate) mod latency;
 mod logins;
 pub(crate) mod measures;
 pub(crate) mod plan;

@@ -8,6 +8,7 @@ mod client;
 mod crypto;
 mod docs;
 mod load;
+mod peers;
 mod plot;
 mod rig;
 mod scale;
@@ -24,6 +25,8 @@ enum Command {
     Load(load::Options),
     /// What one operation costs as messages, accounts and streams become more.
     Scale(scale::Options),
+    /// The same work for us and for ejabberd, prosody and mosquitto, on the same core in one run.
+    Peers(peers::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -32,5 +35,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Crypto(options) => crypto::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Scale(options) => scale::run(&options),
+        Command::Peers(options) => peers::run(&options),
     }
 }
