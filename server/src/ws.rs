@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_http::ws::{HandshakeError, handshake};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sealpost_api::problem::ProblemCode;
 
 use crate::catch::catching;
@@ -23,7 +23,7 @@ mod writer;
 
 pub use origin::OriginPolicy;
 pub use reader::{Received, SocketLimits, SocketReader};
-use upgrade::Handover;
+use upgrade::{Handover, Upgradable};
 pub use upgrade::{Upgrade, UpgradeFailed, Upgrades, with_streams};
 pub use writer::SocketWriter;
 
@@ -74,7 +74,7 @@ pub async fn upgrade(
     if !origins.allows(request.headers().get_all(ORIGIN)) {
         return Err(UpgradeError::Origin);
     }
-    if handshake(request.head()).is_err() {
+    if !request.extensions().contains::<Upgradable>() || handshake(request.head()).is_err() {
         return Err(UpgradeError::Handshake);
     }
     let caller = match bearer(request.headers())? {

@@ -14,5 +14,6 @@ mod stream {
     mod panics;
     mod protocol;
     mod slow;
+    mod upgrading;
     mod world;
 }

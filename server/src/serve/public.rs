@@ -183,7 +183,7 @@ where
         let peer = stream.peer_addr().ok().map(|peer| peer.ip());
         let of_proxy = peer.is_some_and(|peer| proxies.contains(peer));
         let place = peer.filter(|_| !of_proxy).and_then(|peer| places.take(client_network(peer)));
-        let served = (of_proxy || place.is_some()).then(|| (place, service.call(stream)));
+        let served = (of_proxy || place.is_some()).then(|| (place, Box::pin(service.call(stream))));
         async move {
             match served {
                 Some((_place, served)) => http::paced(with_streams(served), REQUEST_GAP).await.unwrap_or(Ok(())),

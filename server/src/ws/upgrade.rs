@@ -9,7 +9,7 @@ use std::rc::Rc;
 use actix_codec::{Encoder as _, Framed};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::h1::{Codec, Message};
-use actix_http::{ConnectionType, Request, Response};
+use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
 use actix_service::{Service, ServiceFactory};
 use actix_web::dev::ServiceResponse;
 use bytes::BytesMut;
@@ -37,6 +37,10 @@ pub async fn with_streams<F: Future>(served: F) -> F::Output {
     }
     output
 }
+
+/// Marks a request that is answered here. The HTTP parser takes fewer spellings for an upgrade than the handshake does, and
+/// goes on to read requests after the rest.
+pub(super) struct Upgradable;
 
 /// The stream that begins with a 101; it lies among the answer's extensions.
 pub(super) struct Handover {
@@ -112,6 +116,7 @@ where
     actix_service::always_ready!();
 
     fn call(&self, (request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
+        request.extensions_mut().insert(Upgradable);
         let answer = self.0.call(request);
         Box::pin(async move {
             let response = match answer.await {
@@ -130,6 +135,8 @@ async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Fram
     let parts = framed.into_parts();
     let mut codec = parts.codec;
     let socket = Socket::new(Box::new(parts.io));
+    // Answers to requests that were sent before this one and that the connection has not taken yet.
+    socket.gathered.borrow_mut().bytes.extend_from_slice(&parts.write_buf);
     if handover.is_none() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -140,7 +147,7 @@ async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Fram
     encode(&mut codec, Message::Item((head, size)), &socket)?;
     match handover {
         Some(Handover { limits, begin }) => {
-            socket.write_all().await?;
+            tokio::time::timeout(LINGER_TIMEOUT, socket.write_all()).await.map_err(|_| Gone)??;
             // What came with the request; the large buffer that it lies in is not kept.
             let early = BytesMut::from(parts.read_buf.as_ref());
             drop((codec, parts.read_buf, parts.write_buf));

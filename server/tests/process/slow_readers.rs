@@ -14,7 +14,7 @@ const READERS: &str = "40x2";
 const EACH_MAX: u64 = 256 * 1024;
 /// Longer than the last of them needs to come after the first.
 const TIMEOUT_AT_LEAST: Duration = Duration::from_secs(10);
-const TIMEOUT_FOR_EACH: Duration = Duration::from_millis(40);
+const TIMEOUT_FOR_EACH: Duration = Duration::from_millis(100);
 /// Sends without an answer.
 const IN_FLIGHT: usize = 64;
 /// Honest calls are answered within this time, whatever else the machine does.

@@ -156,6 +156,10 @@ impl World {
         Self { services, clock, port, handle, _folder: folder }
     }
 
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(super) fn core(&self) -> &Core {
         self.services.core()
     }

@@ -108,10 +108,12 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
 
     pub(super) async fn run(mut self) -> CloseReason {
         let reason = loop {
-            if self.writer.pending() >= FLUSH_BYTES
-                && let Some(Err(Gone)) = self.writer.flush().now_or_never()
-            {
-                break CloseReason::Gone;
+            if self.writer.pending() >= FLUSH_BYTES {
+                match self.writer.flush().now_or_never() {
+                    Some(Ok(())) => self.timers.stalled_at = None,
+                    Some(Err(Gone)) => break CloseReason::Gone,
+                    None => {}
+                }
             }
             // After the flush: it may have made the room for a read that nothing else would begin.
             self.begin_due();

@@ -1,5 +1,6 @@
 //! Rows on their way: from an accepted send to the recipients' sockets, and from a row to its frame.
 
+use bytes::Bytes;
 use sealpost_api::frames::{Copy, Deliver, Expired, Missed, ServerFrame};
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
@@ -29,7 +30,8 @@ pub(super) fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) 
             from,
             number: accepted.number,
             accepted_at: accepted.now,
-            ciphertext: copy.ciphertext.clone(),
+            // Not a slice of what the sender's socket read: that would be kept whole for as long as this waits.
+            ciphertext: Bytes::copy_from_slice(&copy.ciphertext),
         };
         if !core.hub.offer(address, item) {
             core.relay.publish(Hint::Wake(*address));
