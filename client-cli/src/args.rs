@@ -94,7 +94,7 @@ pub(crate) enum Command {
         /// 3 to 32 of a-z, 0-9, '_' and '.', starting with a letter
         name: String,
         /// Where the server registers by invite only
-        #[arg(long, value_name = "CODE")]
+        #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
         invite: Option<String>,
     },
     /// Log in again on this device, or begin anew without the old one
@@ -296,6 +296,13 @@ mod tests {
         assert!(
             matches!(parse(&["send", "bob", "--", "-5"]).unwrap().command, Command::Send { text, .. } if text == "-5")
         );
+    }
+
+    #[test]
+    fn an_invite_may_begin_with_a_dash() {
+        let line = parse(&["register", "bob", "--invite", "-Ic4BXQ", "--json"]).unwrap();
+        assert!(line.global.json);
+        assert!(matches!(line.command, Command::Register { invite: Some(code), .. } if code == "-Ic4BXQ"));
     }
 
     #[test]

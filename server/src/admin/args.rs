@@ -90,7 +90,7 @@ pub enum Invites {
     /// Make one useless.
     Revoke {
         /// The beginning of its id as listed, or the invite itself.
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         invite: String,
     },
 }
@@ -163,4 +163,25 @@ pub enum Sessions {
         #[arg(long, conflicts_with = "session")]
         all: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        admin: AdminArgs,
+    }
+
+    #[test]
+    fn an_invite_may_begin_with_a_dash() {
+        for line in [["--json", "invites", "revoke", "-Ic4BXQ"], ["invites", "revoke", "-Ic4BXQ", "--json"]] {
+            let line = Line::try_parse_from(std::iter::once("admin").chain(line)).unwrap();
+            assert!(line.admin.json);
+        }
+    }
 }
