@@ -12,6 +12,7 @@ pub mod protocol;
 pub(crate) mod socket;
 
 pub use args::{AdminArgs, AdminCommand};
+pub(crate) use client::ask;
 pub use command::run;
 pub use protocol::{Reply, Request};
 

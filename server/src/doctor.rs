@@ -1,4 +1,5 @@
-//! `sealpost-server doctor`: what the program thinks of the store, without serving and without changing anything.
+//! `sealpost-server doctor`: what the program thinks of the store, without serving and without changing anything; and with
+//! `--e2e` or `--ready` whether a running server does its work.
 
 use std::process::ExitCode;
 
@@ -10,11 +11,20 @@ use crate::store::SchemaStatus;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::mongodb::{Finding, MongoStore, Severity};
 
-/// Prints what was found; the exit code says whether `serve` would start.
+mod connect;
+mod e2e;
+mod invites;
+mod person;
+
+/// Prints what was found; the exit code says whether `serve` would start, or whether the running server does its work.
 ///
 /// # Errors
 /// When the store cannot be looked at; the text is for the operator.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
+    if args.e2e || args.ready {
+        let data = args.data.clone().or_else(|| default_data().ok());
+        return if args.e2e { e2e::run(args, data.as_deref()) } else { e2e::ready(args, data.as_deref()) };
+    }
     let config = StoreConfig { uri: args.store.clone(), uri_file: args.store_file.clone(), ..StoreConfig::default() };
     let findings = match config.address()? {
         StoreAddress::Embedded => {

@@ -6,6 +6,12 @@
 #[path = "support/account.rs"]
 mod account;
 #[cfg(test)]
+#[path = "support/mongodb.rs"]
+mod engine;
+#[cfg(test)]
+#[path = "support/secantusdb.rs"]
+mod secantusdb;
+#[cfg(test)]
 #[path = "support/server.rs"]
 mod server;
 

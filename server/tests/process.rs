@@ -3,10 +3,13 @@
 #[cfg(test)]
 mod process {
     mod admin;
+    mod bad_stores;
     mod canaries;
     mod capacity;
+    mod containers;
     mod crawl;
     mod durability;
+    mod e2e;
     mod failing_sync;
     mod floods;
     mod full_disk;

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(crate) enum AskError {
     /// Nobody listens.
     #[error("no server runs on the data folder {}; start it with: sealpost-server serve --data {}", .0.display(), .0.display())]
     NotRunning(PathBuf),
@@ -33,7 +33,7 @@ pub(super) enum AskError {
 }
 
 /// Asks the server on this folder.
-pub(super) fn ask(data: &Path, request: &Request) -> Result<Reply, AskError> {
+pub(crate) fn ask(data: &Path, request: &Request) -> Result<Reply, AskError> {
     let stream = connect(data).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning(data.to_owned()),
         io::ErrorKind::PermissionDenied => AskError::Forbidden(data.to_owned()),

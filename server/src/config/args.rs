@@ -34,7 +34,8 @@ pub enum Command {
     Admin(Box<AdminArgs>),
     /// Look at the database's schema, or bring it up to date. `serve` does the latter by itself.
     Migrate(MigrateArgs),
-    /// Look whether the store is such that nothing accepted gets lost, and say what to change.
+    /// Look whether the store is such that nothing accepted gets lost, and say what to change; or whether a running server
+    /// carries messages (--e2e).
     Doctor(DoctorArgs),
     /// Copy everything that is needed to run again, while the server runs.
     Backup(BackupArgs),
@@ -163,8 +164,16 @@ pub struct ServeArgs {
 EXAMPLES
   sealpost-server doctor --store-file /etc/sealpost/store
   sealpost-server doctor --data /var/lib/sealpost --json
+  Two accounts that are made for it go the whole way on the running server, and are deleted:
+  sealpost-server doctor --e2e --data /var/lib/sealpost
+  From another machine, through the proxy, on a server that takes nobody without an invite:
+  sealpost-server doctor --e2e --url https://sealpost.example --invite CODE --invite CODE
+  For a container's health check:
+  sealpost-server doctor --ready --data /data
 
-Nothing is changed. `serve` looks at the same before it starts. The exit code is 0 when `serve` would start, else 1.")]
+Without --e2e nothing is changed; `serve` looks at the same before it starts. The exit code is 0 when all is well, else 1. With --e2e
+random bytes go from one account to the other: register, look up, take a bundle, connect, send, deliver, acknowledge, delete, each with the
+time that it took. The accounts are deleted also when a step fails; their names, drawn at random, are never given again.")]
 pub struct DoctorArgs {
     /// The data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
@@ -181,6 +190,21 @@ pub struct DoctorArgs {
     /// A file that holds what --store takes.
     #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
     pub store_file: Option<PathBuf>,
+    /// Instead of looking at the store, have two accounts exchange a message over the running server.
+    #[arg(long)]
+    pub e2e: bool,
+    /// Only ask the running server whether it can do its work.
+    #[arg(long, conflicts_with = "e2e")]
+    pub ready: bool,
+    /// Where the running server is, for --e2e and --ready.
+    #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:8443")]
+    pub url: String,
+    /// The authorities to believe, PEM [default: the system's, and the built-in one in the data folder].
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// For --e2e where registration is by invite, twice [default: made on the server that runs on the data folder].
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+    pub invite: Vec<String>,
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,

@@ -103,3 +103,33 @@ fn every_metric_is_described_for_operators_and_nothing_else_is() {
     );
     assert_eq!(described.difference(&shown).collect::<Vec<_>>(), Vec::<&(String, String, String)>::new(), "not there");
 }
+
+/// Every selector of one of our metrics in a text: the name, and what stands in braces behind it.
+fn selectors(text: &str) -> Vec<(String, String)> {
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    let found = text.match_indices("sealpost_").map(|(at, _)| {
+        let rest = &text[at..];
+        let (name, rest) = rest.split_at(rest.find(|letter| !is_name(letter)).unwrap_or(rest.len()));
+        let labels = rest.strip_prefix('{').and_then(|labels| labels.split_once('}'));
+        (name.to_owned(), labels.map_or(String::new(), |(labels, _)| labels.replace("\\\"", "\"")))
+    });
+    found.collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_exist() {
+    let shown = Metrics::new().unwrap().render(0);
+    for file in ["prometheus/alerts.yml", "grafana/dashboards/sealpost.json"] {
+        let text = std::fs::read_to_string(format!("{}/../docker/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let selectors = selectors(&text);
+        assert!(selectors.len() > 10, "{file}");
+        for (name, labels) in selectors {
+            let series = |line: &&str| line.strip_prefix(&name).is_some_and(|rest| rest.starts_with([' ', '{']));
+            let lines: Vec<&str> = shown.lines().filter(series).collect();
+            assert!(!lines.is_empty(), "{file} asks for {name}, which is no metric");
+            for label in labels.split(',').map(str::trim).filter(|label| !label.is_empty()) {
+                assert!(lines.iter().any(|line| line.contains(label)), "{file} asks for {name} with {label}");
+            }
+        }
+    }
+}

@@ -2,15 +2,22 @@
 //! string belongs; what is in a string is data, whatever it says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Document, doc};
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::LoginRequest;
+use sealpost_server::domain::clock::{Clock as _, SystemClock};
 use sealpost_server::http::{Auth, ROUTES, Route};
+use sealpost_server::store::Store;
+use sealpost_server::store::mongodb::MongoStore;
 use serde_json::{Value, json};
 
 use super::requests::{Actor, call};
-use super::schema::{self, Field};
-use crate::server::{Options, Reply, TestServer};
+use super::schema;
+use crate::engine::Engine;
+use crate::server::{Options, TestServer};
 
 /// What a document database would take for a query, and what another parser would take for a value.
 fn operators() -> Vec<Value> {
@@ -42,10 +49,51 @@ const SQL: [&str; 8] = [
     "' UNION SELECT password_hash FROM accounts --",
 ];
 
-async fn scene() -> (TestServer, Actor) {
-    let server = TestServer::start(Options::default()).await;
-    let actor = Actor::register(&server, "victim", "a password of its own").await;
-    (server, actor)
+/// A server with one account, and what is stored there.
+struct Scene {
+    server: TestServer,
+    actor: Actor,
+    /// Where it is stored, unless that is the embedded store.
+    mongodb: Option<(mongodb::Database, Arc<Engine>)>,
+}
+
+impl Scene {
+    async fn embedded() -> Self {
+        Self::new(Options::default(), None).await
+    }
+
+    async fn on_mongodb() -> Self {
+        let engine = Engine::shared();
+        let address = engine.database();
+        let store: Arc<dyn Store> =
+            Arc::new(MongoStore::open(&address, &rand_bytes(), SystemClock.now()).await.unwrap());
+        let beside = mongodb::Client::with_uri_str(&address).await.unwrap().default_database().unwrap();
+        Self::new(Options { store: Some(store), ..Options::default() }, Some((beside, engine))).await
+    }
+
+    async fn new(options: Options, mongodb: Option<(mongodb::Database, Arc<Engine>)>) -> Self {
+        let server = TestServer::start(options).await;
+        let actor = Actor::register(&server, "victim", "a password of its own").await;
+        Self { server, actor, mongodb }
+    }
+
+    /// Every row or document, as text.
+    async fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        let Some((database, _)) = &self.mongodb else { return self.server.dump() };
+        let mut dump = BTreeMap::new();
+        for name in database.list_collection_names().await.unwrap() {
+            let all = database.collection::<Document>(&name).find(doc! {}).await.unwrap();
+            let mut texts: Vec<String> = all.map_ok(|document| document.to_string()).try_collect().await.unwrap();
+            texts.sort();
+            dump.insert(name, texts);
+        }
+        assert!(dump["accounts"].len() == 1 && dump.len() >= 9, "{dump:?}");
+        dump
+    }
+}
+
+fn rand_bytes() -> [u8; 48] {
+    std::array::from_fn(|_| rand::random())
 }
 
 fn bodies() -> impl Iterator<Item = &'static Route> {
@@ -56,54 +104,51 @@ fn token<'a>(route: &Route, actor: &'a Actor) -> &'a str {
     if route.auth == Auth::Anyone { "" } else { &actor.device.access }
 }
 
-/// Demands that it was refused as no body of this call, and that nothing is stored otherwise than before.
-#[track_caller]
-fn refused(server: &TestServer, before: &BTreeMap<String, Vec<String>>, reply: &Reply, what: &str) {
-    assert_eq!(reply.status, 400, "{what}: {}", String::from_utf8_lossy(&reply.body));
-    assert_eq!(reply.problem().code, ProblemCode::MalformedBody.as_str(), "{what}");
-    assert_eq!(&server.dump(), before, "{what}");
+/// The bodies of a route in which one thing is an operator, or of another kind than it should be, and what that is.
+fn bad_bodies(document: &Value, route: &Route, body: &Value) -> Vec<(String, Value)> {
+    let mut bad: Vec<(String, Value)> = Vec::new();
+    let mut objects = vec![String::new()];
+    let fields = schema::request_fields(document, route);
+    for field in &fields {
+        let pointer = field.pointer();
+        assert!(body.pointer(&pointer).is_some(), "{}: the test's body lacks {pointer}", route.path);
+        if field.kind == "object" {
+            objects.push(pointer.clone());
+        }
+        let wrong_kind = if field.kind == "string" { json!(7) } else { json!("7") };
+        for operator in operators().into_iter().chain([wrong_kind]) {
+            let mut body = body.clone();
+            *body.pointer_mut(&pointer).unwrap() = operator;
+            bad.push((pointer.clone(), body));
+        }
+    }
+    // A name with an operator or a path in it, at every level.
+    for pointer in objects {
+        for name in ["$where", "$set", "$", "account.username", "device.0", "__proto__", "constructor.prototype"] {
+            let mut body = body.clone();
+            let object = body.pointer_mut(&pointer).unwrap().as_object_mut().unwrap();
+            object.insert(name.to_owned(), json!("1"));
+            bad.push((format!("{pointer}/{name}"), body));
+        }
+    }
+    // The fields' values without their names.
+    let outer = fields.iter().filter(|field| field.path.len() == 1);
+    bad.push(("an array".to_owned(), outer.map(|field| body[field.name()].clone()).collect()));
+    bad
 }
 
-#[tokio::test]
-async fn threat_58_an_operator_in_any_field_of_any_body_is_refused_and_stores_nothing() {
-    let (document, (server, actor)) = (schema::document(), scene().await);
-    let before = server.dump();
+/// Demands that every one of them is refused as no body of its call, and that nothing is stored otherwise than before.
+async fn operators_in_bodies_are_refused(scene: &Scene) {
+    let (document, before, Scene { server, actor, .. }) = (schema::document(), scene.dump().await, scene);
     let mut tried = 0;
     for route in bodies() {
-        let (path, body) = actor.request(&server, route, &actor.names());
-        let body = body.unwrap();
-        let mut bad: Vec<(String, Value)> = Vec::new();
-        let mut objects = vec![String::new()];
-        for Field { path, kind } in schema::request_fields(&document, route) {
-            let field = Field { path, kind };
-            let pointer = field.pointer();
-            assert!(body.pointer(&pointer).is_some(), "{}: the test's body lacks {pointer}", route.path);
-            if field.kind == "object" {
-                objects.push(pointer.clone());
-            }
-            let wrong_kind = if field.kind == "string" { json!(7) } else { json!("7") };
-            for operator in operators().into_iter().chain([wrong_kind]) {
-                let mut body = body.clone();
-                *body.pointer_mut(&pointer).unwrap() = operator;
-                bad.push((pointer.clone(), body));
-            }
-        }
-        // A name with an operator or a path in it, at every level.
-        for pointer in objects {
-            for name in ["$where", "$set", "$", "account.username", "device.0", "__proto__", "constructor.prototype"] {
-                let mut body = body.clone();
-                let object = body.pointer_mut(&pointer).unwrap().as_object_mut().unwrap();
-                object.insert(name.to_owned(), json!("1"));
-                bad.push((format!("{pointer}/{name}"), body));
-            }
-        }
-        // The fields' values without their names.
-        let fields = schema::request_fields(&document, route);
-        let outer = fields.iter().filter(|field| field.path.len() == 1);
-        bad.push(("an array".to_owned(), outer.map(|field| body[field.name()].clone()).collect()));
-        for (what, body) in bad {
-            let reply = call(&server, route, &path, token(route, &actor), Some(&body)).await;
-            refused(&server, &before, &reply, &format!("{} {what}: {body}", route.path));
+        let (path, body) = actor.request(server, route, &actor.names());
+        for (what, body) in bad_bodies(&document, route, &body.unwrap()) {
+            let what = format!("{} {what}: {body}", route.path);
+            let reply = call(server, route, &path, token(route, actor), Some(&body)).await;
+            assert_eq!(reply.status, 400, "{what}: {}", String::from_utf8_lossy(&reply.body));
+            assert_eq!(reply.problem().code, ProblemCode::MalformedBody.as_str(), "{what}");
+            assert_eq!(scene.dump().await, before, "{what}");
             tried += 1;
         }
     }
@@ -111,10 +156,8 @@ async fn threat_58_an_operator_in_any_field_of_any_body_is_refused_and_stores_no
     assert!(tried >= 700, "{tried}");
 }
 
-#[tokio::test]
-async fn operators_in_paths_and_queries_name_nothing() {
-    let (server, actor) = scene().await;
-    let before = server.dump();
+async fn operators_in_paths_and_queries_are_names(scene: &Scene) {
+    let (before, Scene { server, actor, .. }) = (scene.dump().await, scene);
     let token = &actor.device.access;
     for text in ["%7B%22%24gt%22%3A%22%22%7D", "%24where", "victim%27--", "%25", "a.b", "victim%00", "*"] {
         server.get(&format!("/v1/accounts/by-name/{text}"), token).await.refused(ProblemCode::NotFound);
@@ -125,12 +168,32 @@ async fn operators_in_paths_and_queries_name_nothing() {
         server.get(&format!("{devices}={text}"), token).await.refused(malformed);
         server.get(&format!("{devices}[$gt]={text}"), token).await.refused(malformed);
     }
-    assert_eq!(server.dump(), before);
+    assert_eq!(scene.dump().await, before);
+}
+
+#[tokio::test]
+async fn threat_58_an_operator_in_any_field_of_any_body_is_refused_and_stores_nothing() {
+    operators_in_bodies_are_refused(&Scene::embedded().await).await;
+}
+
+#[tokio::test]
+async fn an_operator_in_any_field_is_refused_by_a_server_on_mongodb() {
+    operators_in_bodies_are_refused(&Scene::on_mongodb().await).await;
+}
+
+#[tokio::test]
+async fn operators_in_paths_and_queries_name_nothing() {
+    operators_in_paths_and_queries_are_names(&Scene::embedded().await).await;
+}
+
+#[tokio::test]
+async fn operators_in_paths_and_queries_name_nothing_on_mongodb() {
+    operators_in_paths_and_queries_are_names(&Scene::on_mongodb().await).await;
 }
 
 #[tokio::test]
 async fn sql_in_any_string_is_data() {
-    let (document, (server, actor)) = (schema::document(), scene().await);
+    let (document, Scene { server, actor, .. }) = (schema::document(), Scene::embedded().await);
     let before = server.dump();
     for route in bodies() {
         let (path, body) = actor.request(&server, route, &actor.names());

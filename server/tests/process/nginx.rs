@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::world::{Client, Running, World};
 
-const TEMPLATE: &str = include_str!("../../../docker/nginx/nginx.conf.template");
+pub(super) const TEMPLATE: &str = include_str!("../../../docker/nginx/nginx.conf.template");
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Nothing more is expected after this much silence; a connection that stays open is not an answer.
 const SILENCE: Duration = Duration::from_millis(1_500);

@@ -1,4 +1,5 @@
-//! A real server on a free port with the embedded store in a temporary folder, and calls that check the contract.
+//! A real server on a free port with the embedded store in a temporary folder, or another one, and calls that check the
+//! contract.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -28,7 +29,7 @@ use sealpost_server::service::stream::StreamSettings;
 use sealpost_server::service::tokens::{TokenKey, TokenKeyId, Tokens};
 use sealpost_server::service::{Core, NoMetrics, RetiredNamesKey, ServiceMetrics, ServiceSettings, Services};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
-use sealpost_server::store::{QueueLimits, Store as _};
+use sealpost_server::store::{QueueLimits, Store};
 use sealpost_server::ws::OriginPolicy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +69,8 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) metrics: Arc<dyn ServiceMetrics>,
+    /// Instead of the embedded one.
+    pub(crate) store: Option<Arc<dyn Store>>,
 }
 
 impl Default for Options {
@@ -106,6 +109,7 @@ impl Default for Options {
             tls: false,
             trusted_proxies: TrustedProxies::default(),
             metrics: Arc::new(NoMetrics),
+            store: None,
         }
     }
 }
@@ -174,13 +178,15 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock(AtomicU64::new(1_800_000_000_000)));
         let random = Arc::new(SystemRandom);
-        let store =
-            EmbeddedStore::open(&folder.path().join("data"), &EmbeddedOptions::default(), &rand::random()).unwrap();
+        let store = options.store.unwrap_or_else(|| {
+            let data = folder.path().join("data");
+            Arc::new(EmbeddedStore::open(&data, &EmbeddedOptions::default(), &rand::random()).unwrap())
+        });
         let key = |id: &str, seed| TokenKey::from_seed(TokenKeyId::parse(id).unwrap(), seed);
         let keys = [key("yesterday", &[0x11; 32]), key(TOKEN_KEY_ID, &TOKEN_SEED)];
         let tokens = Tokens::new(&keys, store.server_id()).unwrap();
         let core = Core {
-            store: Arc::new(store),
+            store,
             clock: clock.clone(),
             passwords: Passwords::new(&options.passwords, random.clone()).unwrap(),
             random,
