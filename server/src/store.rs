@@ -17,6 +17,7 @@ use sealpost_crypto::{
 mod admin;
 pub mod embedded;
 pub mod mongodb;
+mod places;
 mod queue;
 
 pub use admin::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreFigures};

@@ -122,7 +122,8 @@ macro_rules! conformance {
                 a_sender_account_has_a_share_of_a_queue
                 the_byte_quota_counts_what_waits
                 the_last_quarter_of_a_queue_is_for_those_with_little_in_it
-                a_notice_that_was_read_does_not_change_under_its_ack;
+                a_notice_that_was_read_does_not_change_under_its_ack
+                notices_come_within_the_limits_and_each_once;
             expiry:
                 expired_messages_are_named_to_both_sides
                 nothing_expires_early_and_no_more_than_asked

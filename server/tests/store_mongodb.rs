@@ -4,8 +4,14 @@
 #[path = "store_mongodb/broken_off.rs"]
 mod broken_off;
 #[cfg(test)]
+#[path = "store_mongodb/doubt.rs"]
+mod doubt;
+#[cfg(test)]
 #[path = "support/mongodb.rs"]
 mod engine;
+#[cfg(test)]
+#[path = "store_mongodb/failing.rs"]
+mod failing;
 #[cfg(test)]
 #[path = "store_mongodb/killed.rs"]
 mod killed;
@@ -15,6 +21,9 @@ mod nodes;
 #[cfg(test)]
 #[path = "store_mongodb/opening.rs"]
 mod opening;
+#[cfg(test)]
+#[path = "store_mongodb/removed.rs"]
+mod removed;
 #[cfg(test)]
 #[path = "support/secantusdb.rs"]
 mod secantusdb;
@@ -26,10 +35,14 @@ mod world;
 mod support {
     use std::sync::Arc;
 
+    use mongodb::bson::spec::BinarySubtype;
+    use mongodb::bson::{Binary, Document, doc};
+    use sealpost_crypto::DeviceAddress;
     use sealpost_server::domain::clock::{Clock as _, SystemClock};
     use sealpost_server::store::Store;
     use sealpost_server::store::mongodb::MongoStore;
 
+    use crate::engine::Engine;
     use crate::world::S;
 
     /// A node's store on this database.
@@ -46,5 +59,48 @@ mod support {
     pub(crate) async fn beside(address: &str) -> mongodb::Database {
         let client = mongodb::Client::with_uri_str(address).await.unwrap();
         client.default_database().unwrap()
+    }
+
+    /// A store on a database of its own, and that database beside it.
+    pub(crate) struct Scene {
+        /// Ends with the scene.
+        _engine: Arc<Engine>,
+        pub(crate) address: String,
+        pub(crate) store: Arc<MongoStore>,
+        pub(crate) s: S,
+        pub(crate) database: mongodb::Database,
+    }
+
+    impl Scene {
+        pub(crate) async fn new() -> Self {
+            let engine = Engine::shared();
+            let address = engine.database();
+            let (store, database) = (open(&address, 1).await, beside(&address).await);
+            let s = any(&store);
+            Self { _engine: engine, address, store, s, database }
+        }
+
+        pub(crate) fn collection(&self, name: &str) -> mongodb::Collection<Document> {
+            self.database.collection(name)
+        }
+
+        /// The collection takes no new documents, or does again.
+        pub(crate) async fn refuse(&self, collection: &str, refuses: bool) {
+            let validator = if refuses {
+                doc! { "never": { "$exists": true } }
+            } else {
+                doc! {}
+            };
+            self.database.run_command(doc! { "collMod": collection, "validator": validator }).await.unwrap();
+        }
+    }
+
+    pub(crate) fn binary(bytes: &[u8]) -> Binary {
+        Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+    }
+
+    /// The document of a device.
+    pub(crate) fn of(address: &DeviceAddress) -> Document {
+        doc! { "_id": binary(&address.to_bytes()) }
     }
 }

@@ -18,7 +18,6 @@
 //! Reads and writes go to the primary; a write is answered once a majority of the members has it in their journals. What
 //! the connection string says otherwise is not followed.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,14 +31,15 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database};
 use parking_lot::Mutex;
 use sealpost_api::ids::{ServerId, StoreId};
-use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_crypto::UnixMillis;
 
 use self::accept::Accepting;
 use self::check::Connection;
 pub use self::check::{Finding, Severity};
 use self::documents::{Account, Hot, Invite, ListRow, Notice, Prekeys, Row};
+use self::doubt::Doubtful;
 use self::error::DbError;
-use self::expiry::Suspect;
+use self::recount::Suspects;
 use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 
 mod accept;
@@ -48,14 +48,18 @@ mod admin;
 mod check;
 mod devices;
 mod documents;
+mod doubt;
 mod erase;
 mod error;
 mod expiry;
+mod figures;
+mod lease;
 mod migrations;
 mod notices;
 mod prekeys;
 mod publish;
 mod queue;
+mod recount;
 mod removal;
 mod restore;
 mod sessions;
@@ -68,11 +72,13 @@ const DATABASE: &str = "sealpost";
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections to each member: as many operations are under way at once. A lane has 32 of them, and there are four.
+const POOL_MAX: u32 = 100;
 /// How long a write waits for a majority.
 const MAJORITY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a change is decided anew when others change the same document.
 const TRIES: u32 = 64;
-/// The first pause between two such tries; it grows with each.
+/// Half of the longest first pause between two such tries; it grows with each.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Why a database could not be opened as a store. The texts never hold the connection string.
@@ -117,6 +123,7 @@ impl From<DbError> for OpenError {
             DbError::Corrupt(what) => Self::Damaged(what),
             DbError::Contended => Self::Migrating,
             DbError::Mongo(error) => (*error).into(),
+            other @ (DbError::Behind | DbError::Slow) => Self::Database(StoreError::from(other).to_string()),
         }
     }
 }
@@ -159,7 +166,9 @@ struct Db {
     /// Names this process in leases.
     holder: Arc<str>,
     /// Queues whose counters and rows disagreed when the sweep counted them.
-    suspects: Arc<Mutex<BTreeMap<DeviceAddress, Suspect>>>,
+    suspects: Suspects,
+    /// Queues whose counters this process has to have counted again.
+    doubtful: Doubtful,
 }
 
 impl std::ops::Deref for Db {
@@ -205,8 +214,13 @@ impl MongoStore {
             return Err(OpenError::Damaged("random bytes of another length"));
         };
         let holder = node.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let db =
-            Db { to: Arc::new(Collections::of(&database)), database, holder: holder.into(), suspects: Arc::default() };
+        let db = Db {
+            to: Arc::new(Collections::of(&database)),
+            database,
+            holder: holder.into(),
+            suspects: Arc::default(),
+            doubtful: Arc::default(),
+        };
         migrations::apply(&db, now).await?;
         let ids = restore::ids(&db, &server, &store).await?;
         let accepting = Accepting::begin(&db);
@@ -271,12 +285,19 @@ async fn connect(address: &str) -> Result<(Client, Database, Connection), OpenEr
     options.retry_reads = Some(true);
     options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
     options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+    options.max_pool_size.get_or_insert(POOL_MAX);
     options.server_api = None::<ServerApi>;
+    // Of one member alone nobody knows whether it is still the primary.
+    options.direct_connection = None;
+    if options.load_balanced == Some(true) {
+        return Err(OpenError::Address("loadBalanced=true hides which member is the primary; name the members"));
+    }
     let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
     let connection = Connection {
         is_local: options.hosts.iter().all(is_local),
         has_user: options.credential.is_some(),
         has_tls: matches!(options.tls, Some(Tls::Enabled(_))),
+        believes_anyone: matches!(&options.tls, Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates == Some(true)),
     };
     let client = Client::with_options(options)?;
     let database = client.database(&name);
@@ -301,9 +322,12 @@ async fn judge(database: &Database, connection: Connection, now: UnixMillis) -> 
     Ok(check::judge(&hello, &build, connection, now.saturating_add(passed)))
 }
 
-/// The pause before the next try of a change that others were faster with.
+/// The pause before the next try of a change that others were faster with: longer each time, and never the same for two that
+/// met, so that they do not meet again.
 async fn pause(tried: u32) {
-    tokio::time::sleep(PAUSE.saturating_mul(tried.min(16))).await;
+    let spread = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), tried) % 1_024;
+    let longest = PAUSE.saturating_mul(tried.saturating_mul(2).min(32));
+    tokio::time::sleep(longest.saturating_mul(u32::try_from(spread).unwrap_or(0)) / 1_024).await;
 }
 
 #[async_trait]

@@ -187,6 +187,41 @@ impl QueueItem {
     }
 }
 
+/// What a read of a queue has so far: at most so many rows, and at most so many bytes but for one row, which always fits.
+pub(super) struct Filling {
+    items: Vec<QueueItem>,
+    bytes: usize,
+    rows_max: usize,
+    bytes_max: usize,
+    is_full: bool,
+}
+
+impl Filling {
+    pub(super) const fn new(rows_max: usize, bytes_max: usize) -> Self {
+        Self { items: Vec::new(), bytes: 0, rows_max, bytes_max, is_full: rows_max == 0 }
+    }
+
+    /// Whether nothing more goes in.
+    pub(super) const fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Takes the next row, if it fits; whether another may.
+    pub(super) fn add(&mut self, item: QueueItem) -> bool {
+        self.bytes = self.bytes.saturating_add(item.bytes());
+        self.is_full = self.is_full || (self.bytes > self.bytes_max && !self.items.is_empty());
+        if !self.is_full {
+            self.items.push(item);
+            self.is_full = self.items.len() >= self.rows_max;
+        }
+        !self.is_full
+    }
+
+    pub(super) fn items(self) -> Vec<QueueItem> {
+        self.items
+    }
+}
+
 /// One step of the expiry sweep.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ExpiredRows {

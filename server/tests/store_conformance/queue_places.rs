@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use sealpost_api::frames::{Copy, MissedReason, SendKind, SkipReason, Skipped};
 use sealpost_crypto::DeviceId;
 use sealpost_server::store::{AcceptOutcome, QueueItem, QueueLimits, Refusal};
@@ -254,4 +256,33 @@ pub(crate) async fn a_notice_that_was_read_does_not_change_under_its_ack(store: 
     assert_eq!(missed(&store, device).await, [(1, MissedReason::QueueFull)], "what came after the reading is told too");
     assert_eq!(device.ack(&store, &notices().await).await, Some(1));
     assert_eq!(missed(&store, device).await, []);
+}
+
+pub(crate) async fn notices_come_within_the_limits_and_each_once(store: S) {
+    let bob = Person::register(&store, "bob", 2).await;
+    let later = NOW.saturating_add(30 * DAY);
+    store.device_seen(bob.devices[0].address, later).await.unwrap();
+    for sender in 0..5 {
+        let mut sender = Person::register(&store, &format!("sender{sender}"), 1).await;
+        sender.devices[0].connect(&store, later).await;
+        for number in 1..=3 {
+            let accept = sender.devices[0].accept(number, bob.id, vec![bob.devices[0].copy("x")]);
+            assert!(matches!(store.accept(accept, later).await.unwrap(), AcceptOutcome::Accepted { .. }));
+        }
+    }
+    let device = &bob.devices[1];
+    let mut delivered = BTreeSet::new();
+    for expected in [2, 2, 1, 0] {
+        let items = store.undelivered(device.address, &delivered, 2, usize::MAX).await.unwrap();
+        assert_eq!(items.len(), expected);
+        for item in items {
+            assert!(matches!(item, QueueItem::Missed { count: 3, .. }), "{item:?}");
+            assert!(delivered.insert(item.id()));
+        }
+    }
+    // One row always fits, whatever its size.
+    assert_eq!(store.undelivered(device.address, &BTreeSet::new(), 9, 1).await.unwrap().len(), 1);
+    let ids: Vec<_> = delivered.into_iter().collect();
+    assert_eq!(device.ack(&store, &ids).await, Some(5));
+    assert_eq!(device.waiting(&store).await, []);
 }

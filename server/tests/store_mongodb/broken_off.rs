@@ -1,32 +1,20 @@
 //! States that a crash leaves between two steps, made by hand.
 
-use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Document, doc};
+use mongodb::bson::{Document, doc};
 use sealpost_api::frames::ExpiryReason;
-use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_crypto::UnixMillis;
 use sealpost_server::store::{AcceptOutcome, CreateAccount, ExpiredRows, QueueItem, Refusal};
 
-use crate::engine::Engine;
-use crate::support::{any, beside, open};
+use crate::support::{Scene, binary, of};
 use crate::world::{DAY, NOW, Person, fresh, rows};
-
-fn binary(bytes: &[u8]) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
-}
-
-fn of(address: &DeviceAddress) -> Document {
-    doc! { "_id": binary(&address.to_bytes()) }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_whose_number_was_not_recorded_are_found_by_the_repetition() {
-    let engine = Engine::shared();
-    let address = engine.database();
-    let (store, database) = (open(&address, 1).await, beside(&address).await);
-    let s = any(&store);
-    let alice = Person::register(&s, "alice", 1).await;
-    let bob = Person::register(&s, "bob", 2).await;
-    let first = rows(alice.devices[0].send(&s, 1, &bob, "hello").await);
+    let scene = Scene::new().await;
+    let Scene { store, s, database, .. } = &scene;
+    let alice = Person::register(s, "alice", 1).await;
+    let bob = Person::register(s, "bob", 2).await;
+    let first = rows(alice.devices[0].send(s, 1, &bob, "hello").await);
     // As if the node had died with one of the two copies written and the number not recorded.
     let unrecorded = doc! { "$set": { "highest": 0_i64, "window": binary(&[0; 128]) } };
     let devices = database.collection::<Document>("devices");
@@ -36,29 +24,27 @@ async fn copies_whose_number_was_not_recorded_are_found_by_the_repetition() {
     assert_eq!(queue.delete_one(second).await.unwrap().deleted_count, 1);
     let less = doc! { "$inc": { "messages": -1_i64, "bytes": -5_i64 } };
     devices.update_one(of(&bob.devices[1].address), less).await.unwrap();
-    let again = rows(alice.devices[0].send(&s, 1, &bob, "hello").await);
+    let again = rows(alice.devices[0].send(s, 1, &bob, "hello").await);
     assert_eq!((again[0], again.len()), (first[0], 2), "the copy that was there keeps its row");
     for device in &bob.devices {
-        assert_eq!(device.texts(&s).await.len(), 1);
+        assert_eq!(device.texts(s).await.len(), 1);
     }
     devices.update_one(of(&alice.devices[0].address), unrecorded).await.unwrap();
-    let other = alice.devices[0].send(&s, 1, &bob, "other").await;
+    let other = alice.devices[0].send(s, 1, &bob, "other").await;
     assert_eq!(other, AcceptOutcome::Refused(Refusal::NumberConflict));
     for device in &bob.devices {
-        assert_eq!(device.texts(&s).await.iter().map(|(.., text)| text.as_str()).collect::<Vec<_>>(), ["hello"]);
+        assert_eq!(device.texts(s).await.iter().map(|(.., text)| text.as_str()).collect::<Vec<_>>(), ["hello"]);
     }
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn room_that_was_taken_and_not_used_is_found_by_counting_again() {
-    let engine = Engine::shared();
-    let address = engine.database();
-    let (store, database) = (open(&address, 1).await, beside(&address).await);
-    let s = any(&store);
-    let alice = Person::register(&s, "alice", 1).await;
-    let bob = Person::register(&s, "bob", 1).await;
-    rows(alice.devices[0].send(&s, 1, &bob, "hello").await);
+    let scene = Scene::new().await;
+    let Scene { store, s, database, .. } = &scene;
+    let alice = Person::register(s, "alice", 1).await;
+    let bob = Person::register(s, "bob", 1).await;
+    rows(alice.devices[0].send(s, 1, &bob, "hello").await);
     let more = doc! { "$inc": { "messages": 7_i64, "bytes": 700_i64 } };
     let devices = database.collection::<Document>("devices");
     devices.update_one(of(&bob.devices[0].address), more).await.unwrap();
@@ -73,17 +59,15 @@ async fn room_that_was_taken_and_not_used_is_found_by_counting_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_late_for_a_removed_device_is_swept_and_its_sender_told() {
-    let engine = Engine::shared();
-    let address = engine.database();
-    let (store, database) = (open(&address, 1).await, beside(&address).await);
-    let s = any(&store);
-    let mut alice = Person::register(&s, "alice", 2).await;
-    let bob = Person::register(&s, "bob", 1).await;
-    rows(bob.devices[0].send(&s, 1, &alice, "hello").await);
+    let scene = Scene::new().await;
+    let Scene { store, s, database, .. } = &scene;
+    let mut alice = Person::register(s, "alice", 2).await;
+    let bob = Person::register(s, "bob", 1).await;
+    rows(bob.devices[0].send(s, 1, &alice, "hello").await);
     let gone = alice.devices[1].address;
     let queue = database.collection::<Document>("queue");
     let row = queue.find_one(doc! { "to": binary(&gone.to_bytes()[16..]) }).await.unwrap().unwrap();
-    alice.publish(&s, vec![alice.devices[0].clone()]).await;
+    alice.publish(s, vec![alice.devices[0].clone()]).await;
     // Another node had decided on the former list, and writes only now.
     let mut late = row;
     late.insert("number", 2_i64);
@@ -94,7 +78,7 @@ async fn what_comes_late_for_a_removed_device_is_swept_and_its_sender_told() {
     let swept = s.expire(UnixMillis(0), NOW.saturating_add(1_000), 100).await.unwrap();
     assert_eq!(swept.notified, [bob.devices[0].address]);
     let told: Vec<u64> = bob.devices[0]
-        .waiting(&s)
+        .waiting(s)
         .await
         .into_iter()
         .flat_map(|item| match item {
@@ -111,12 +95,10 @@ async fn what_comes_late_for_a_removed_device_is_swept_and_its_sender_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_erasure_is_finished_by_the_sweep_and_the_name_stays_retired() {
-    let engine = Engine::shared();
-    let address = engine.database();
-    let (store, database) = (open(&address, 1).await, beside(&address).await);
-    let s = any(&store);
-    let alice = Person::register(&s, "alice", 1).await;
-    let bob = Person::register(&s, "bob", 1).await;
+    let scene = Scene::new().await;
+    let Scene { s, database, .. } = &scene;
+    let alice = Person::register(s, "alice", 1).await;
+    let bob = Person::register(s, "bob", 1).await;
     let device = alice.devices[0].address;
     let before = database.collection::<Document>("devices").find_one(of(&device)).await.unwrap().unwrap();
     let keys = database.collection::<Document>("prekeys").find_one(of(&device)).await.unwrap().unwrap();
@@ -139,10 +121,8 @@ async fn an_erasure_is_finished_by_the_sweep_and_the_name_stays_retired() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invite_that_was_claimed_by_a_registration_that_broke_off_pays_for_its_repetition_alone() {
-    let engine = Engine::shared();
-    let address = engine.database();
-    let (store, database) = (open(&address, 1).await, beside(&address).await);
-    let s = any(&store);
+    let scene = Scene::new().await;
+    let Scene { s, database, .. } = &scene;
     let invite = fresh();
     s.add_invite(invite, NOW.saturating_add(DAY), NOW).await.unwrap();
     let with = |person: &Person| {

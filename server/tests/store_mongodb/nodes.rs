@@ -2,12 +2,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sealpost_api::ids::{KeyEpoch, StoreId};
-use sealpost_server::store::{AccountStore as _, CreateAccount, OpenConnection, Store as _, UploadPrekeys};
+use sealpost_server::store::{
+    AcceptOutcome, AccountStore as _, CreateAccount, OpenConnection, QueueLimits, Refusal, Store as _, UploadPrekeys,
+};
 use tokio::sync::Mutex;
 
 use crate::engine::Engine;
 use crate::support::{any, open};
-use crate::world::{NOW, Person, S, fresh, one_time, rows, size};
+use crate::world::{LIMITS, NOW, Person, S, fresh, one_time, rows, size};
 
 async fn three(address: &str) -> [S; 3] {
     [any(&open(address, 1).await), any(&open(address, 2).await), any(&open(address, 3).await)]
@@ -98,10 +100,7 @@ async fn a_connection_on_another_node_ends_what_the_former_may_do() {
     bob.devices[0].connect(&two, NOW).await;
     assert!(bob.devices[0].epoch > former.epoch);
     assert_eq!(former.ack(&one, &row).await, None);
-    assert!(!matches!(
-        former.send(&one, 1, &alice, "late").await,
-        sealpost_server::store::AcceptOutcome::Accepted { .. }
-    ));
+    assert!(!matches!(former.send(&one, 1, &alice, "late").await, AcceptOutcome::Accepted { .. }));
     assert_eq!(bob.devices[0].ack(&two, &row).await, Some(1));
     two.end_session(bob.id, bob.devices[0].session).await.unwrap();
     let opened = one.open_connection(bob.devices[0].address, bob.devices[0].session, 1, NOW).await.unwrap();
@@ -135,4 +134,47 @@ async fn a_restore_that_one_node_was_told_of_is_known_on_all() {
     let opened = any(&two).open_connection(device.address, device.session, 1, NOW).await.unwrap();
     assert_eq!((opened, two.store_id()), (OpenConnection::Refused, new));
     assert!(one.account(alice.id).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_that_fill_one_queue_keep_its_quota_and_every_senders_order() {
+    const EACH: u64 = 12;
+    let engine = Engine::shared();
+    let address = engine.database();
+    let (first, nodes) = (open(&address, 4).await, three(&address).await);
+    let bob = Person::register(&nodes[0], "bob", 2).await;
+    let mut senders = Vec::new();
+    for sender in 0..24 {
+        senders.push(Person::register(&nodes[0], &format!("sender{sender}"), 1).await);
+    }
+    let sends = senders.iter().zip(nodes.iter().cycle()).flat_map(|(sender, node)| {
+        (1..=EACH).map(|number| {
+            let copies = bob.devices.iter().map(|device| device.copy("x")).collect();
+            let mut accept = sender.devices[0].accept(number, bob.id, copies);
+            accept.limits = QueueLimits { messages_max: 150, ..LIMITS };
+            node.accept(accept, NOW)
+        })
+    });
+    let mut queued = [0; 2];
+    for outcome in futures_util::future::join_all(sends).await {
+        match outcome.unwrap() {
+            AcceptOutcome::Accepted { rows, .. } => {
+                for (to, _) in rows {
+                    queued[usize::from(to.device.get()) - 1] += 1;
+                }
+            }
+            AcceptOutcome::Refused(Refusal::QueueFull | Refusal::QueueShare) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    for (device, queued) in bob.devices.iter().zip(queued) {
+        assert!((100..=150).contains(&queued), "{queued}");
+        let texts = device.texts(&nodes[2]).await;
+        assert_eq!(texts.len(), queued);
+        for sender in &senders {
+            let of_sender = texts.iter().filter(|(from, ..)| *from == sender.devices[0].address);
+            assert!(of_sender.map(|(_, number, _)| number).is_sorted());
+        }
+    }
+    assert_eq!(first.verify().await.unwrap(), Vec::<String>::new());
 }

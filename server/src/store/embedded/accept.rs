@@ -1,29 +1,17 @@
 //! Accepting a message: window, list, quotas, copies and the number, in one step.
 
-use std::sync::Arc;
-
 use rusqlite::{OptionalExtension as _, params};
-use sealpost_api::frames::{Copy, MissedReason, SendKind, SkipReason, Skipped};
+use sealpost_api::frames::{Copy, Skipped};
 use sealpost_api::ids::{MessageNumber, RowId};
 use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
 
-use super::cache::Cache;
 use super::error::DbError;
 use super::writer::Tx;
 use super::{notices, rows};
 use crate::domain::window::NumberState;
-use crate::store::{Accept, AcceptOutcome, QueueLimits, Refusal};
-
-/// What becomes of one device's copy.
-enum Place {
-    /// It is queued.
-    Queued(Copy),
-    /// The device is away or its queue is full.
-    Skipped(SkipReason),
-    /// The sender account has its share of this queue already.
-    Share,
-}
+use crate::store::places::{Addressed, Load, Place, address, nobody_reached, place, size};
+use crate::store::{Accept, AcceptOutcome, Refusal};
 
 /// See [`crate::store::QueueStore::accept`]; nothing is written before all of it is decided.
 pub(super) fn accept(tx: &mut Tx<'_>, accept: &Accept, now: UnixMillis) -> Result<AcceptOutcome, DbError> {
@@ -40,13 +28,22 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: &Accept, now: UnixMillis) -> Resul
         NumberState::Accepted => return accepted_before(tx, accept, sender),
     }
     let Some(list) = tx.cache.list(tx.db, accept.send.to)? else { return refused(Refusal::RecipientUnknown) };
-    let addressed = match address(tx.cache, accept, sender, &list, now)? {
+    let mut devices = Vec::with_capacity(list.len());
+    for dev in list.iter().copied() {
+        let device = tx.cache.device(dev)?;
+        let dormant = now.since(rows::millis(device.last_seen_at)) >= accept.limits.dormant_after_millis;
+        devices.push(Addressed { key: dev, address: device.address, dormant });
+    }
+    let addressed = match address(accept, devices) {
         Ok(addressed) => addressed,
         Err(refusal) => return refused(refusal),
     };
     let mut places = Vec::with_capacity(addressed.len());
-    for (dev, copy) in addressed {
-        places.push((dev, place(tx, dev, copy, accept, now)?));
+    for (to, copy) in addressed {
+        let device = tx.cache.device(to.key)?;
+        let queue = Load { messages: device.queue_messages, bytes: device.queue_bytes };
+        let share = || tx.cache.share(tx.db, to.key, accept.from.account);
+        places.push((to.key, place(copy, to.dormant, &accept.limits, queue, share)?));
     }
     if let Some(refusal) = nobody_reached(&places) {
         return refused(refusal);
@@ -75,88 +72,6 @@ fn accepted_before(tx: &mut Tx<'_>, accept: &Accept, sender: i64) -> Result<Acce
     Ok(AcceptOutcome::AlreadyAccepted)
 }
 
-type Addressed = Vec<(i64, Option<Copy>)>;
-
-/// Matches the copies with the list. A device without a copy stays only if it is dormant.
-fn address(
-    cache: &Cache,
-    accept: &Accept,
-    sender: i64,
-    list: &Arc<[i64]>,
-    now: UnixMillis,
-) -> Result<Result<Addressed, Refusal>, DbError> {
-    let (mut missing, mut extra, mut stale) = (Vec::new(), Vec::new(), Vec::new());
-    let mut addressed = Addressed::with_capacity(list.len());
-    let mut copies: Vec<Option<&Copy>> = accept.send.copies.iter().map(Some).collect();
-    for dev in list.iter().copied().filter(|dev| *dev != sender) {
-        let device = cache.device(dev)?;
-        let copy = copies
-            .iter_mut()
-            .find(|copy| copy.is_some_and(|copy| copy.device == device.address.device))
-            .and_then(Option::take);
-        match copy {
-            Some(copy) if copy.registration == device.address.registration || left_out(26) => {
-                addressed.push((dev, Some(copy.clone())));
-            }
-            Some(copy) => stale.push(copy.device),
-            None if accept.send.kind == SendKind::Device => {}
-            None if dormant(device.last_seen_at, &accept.limits, now) => addressed.push((dev, None)),
-            None => missing.push(device.address.device),
-        }
-    }
-    extra.extend(copies.into_iter().flatten().map(|copy| copy.device));
-    if accept.send.kind == SendKind::Device {
-        // Exactly one: what was sent beyond it is too much.
-        extra.extend(addressed.iter().skip(1).filter_map(|(_, copy)| copy.as_ref().map(|copy| copy.device)));
-    }
-    let one_is_there = accept.send.kind == SendKind::Message || addressed.len() == 1;
-    if missing.is_empty() && extra.is_empty() && stale.is_empty() && one_is_there {
-        Ok(Ok(addressed))
-    } else {
-        Ok(Err(Refusal::DevicesMismatch { missing, extra, stale }))
-    }
-}
-
-fn dormant(last_seen_at: i64, limits: &QueueLimits, now: UnixMillis) -> bool {
-    now.since(rows::millis(last_seen_at)) >= limits.dormant_after_millis
-}
-
-fn place(tx: &mut Tx<'_>, dev: i64, copy: Option<Copy>, accept: &Accept, now: UnixMillis) -> Result<Place, DbError> {
-    let limits = &accept.limits;
-    let device = tx.cache.device(dev)?;
-    let Some(copy) = copy.filter(|_| !dormant(device.last_seen_at, limits, now)) else {
-        return Ok(Place::Skipped(SkipReason::Dormant));
-    };
-    let bytes = u64::try_from(copy.ciphertext.len()).unwrap_or(u64::MAX);
-    if device.queue_messages >= limits.messages_max || device.queue_bytes.saturating_add(bytes) > limits.bytes_max {
-        return Ok(Place::Skipped(SkipReason::QueueFull));
-    }
-    let (messages, stored) = (device.queue_messages, device.queue_bytes);
-    let share = tx.cache.share(tx.db, dev, accept.from.account)?;
-    let fair = left_out(24)
-        || (QueueLimits::is_fair(limits.messages_max, messages, share.messages, 1)
-            && QueueLimits::is_fair(limits.bytes_max, stored, share.bytes, bytes));
-    if share.messages >= limits.sender_messages_max || !fair {
-        return Ok(Place::Share);
-    }
-    Ok(Place::Queued(copy))
-}
-
-/// Why nobody gets a copy; `None` when somebody does, or when nobody had to (an account's only device writes to it).
-fn nobody_reached(places: &[(i64, Place)]) -> Option<Refusal> {
-    if places.is_empty() || places.iter().any(|(_, place)| matches!(place, Place::Queued(_))) {
-        return None;
-    }
-    let any = |wanted: fn(&Place) -> bool| places.iter().any(|(_, place)| wanted(place));
-    Some(if any(|place| matches!(place, Place::Share)) {
-        Refusal::QueueShare
-    } else if any(|place| matches!(place, Place::Skipped(SkipReason::QueueFull))) {
-        Refusal::QueueFull
-    } else {
-        Refusal::Dormant
-    })
-}
-
 fn write(
     tx: &mut Tx<'_>,
     accept: &Accept,
@@ -166,24 +81,16 @@ fn write(
 ) -> Result<AcceptOutcome, DbError> {
     let (mut queued, mut skipped) = (Vec::with_capacity(places.len()), Vec::new());
     for (dev, place) in places {
-        let reason = match place {
-            Place::Queued(copy) => {
-                let row = queue(tx, dev, sender, accept.send.number, &copy, now)?;
-                let bytes = u64::try_from(copy.ciphertext.len()).unwrap_or(u64::MAX);
-                tx.cache.share_grew(dev, accept.from.account, bytes);
-                if left_out(27) {
-                    tx.db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
-                }
-                queued.push((tx.cache.device(dev)?.address, row));
-                continue;
+        let told = place.told();
+        if let Place::Queued(copy) = place {
+            let row = queue(tx, dev, sender, accept.send.number, &copy, now)?;
+            tx.cache.share_grew(dev, accept.from.account, size(&copy));
+            if left_out(27) {
+                tx.db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
             }
-            Place::Skipped(reason) => reason,
-            Place::Share => SkipReason::QueueFull,
-        };
-        let missed = match reason {
-            SkipReason::QueueFull => MissedReason::QueueFull,
-            SkipReason::Dormant => MissedReason::Dormant,
-        };
+            queued.push((tx.cache.device(dev)?.address, row));
+        }
+        let Some((reason, missed)) = told else { continue };
         notices::missed(tx.db, dev, &accept.from, 1, missed, now)?;
         skipped.push(Skipped { device: tx.cache.device(dev)?.address.device, reason });
     }
@@ -203,7 +110,7 @@ fn queue(
     let id = rows::queue_id(dev, device.queue_next).ok_or(DbError::Corrupt("a queue has no sequence left"))?;
     device.queue_next = device.queue_next.saturating_add(1);
     device.queue_messages = device.queue_messages.saturating_add(1);
-    device.queue_bytes = device.queue_bytes.saturating_add(u64::try_from(copy.ciphertext.len()).unwrap_or(u64::MAX));
+    device.queue_bytes = device.queue_bytes.saturating_add(size(copy));
     tx.db
         .prepare_cached(
             "INSERT INTO queue (id, dev, sender_dev, number, accepted_at, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -16,6 +16,7 @@ use sealpost_crypto::{AccountId, DeviceAddress};
 use super::error::DbError;
 use super::rows;
 use crate::domain::window::NumberWindow;
+use crate::store::places::Load;
 
 /// Devices kept between transactions: about 4 MiB.
 const DEVICES_MAX: usize = 8 * 1024;
@@ -44,15 +45,6 @@ pub(super) struct Device {
     changed: bool,
 }
 
-/// What one account has waiting in the queue of one device.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Share {
-    /// Messages.
-    pub(super) messages: u64,
-    /// Their bytes.
-    pub(super) bytes: u64,
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -61,7 +53,7 @@ pub(super) struct Cache {
     lists: HashMap<AccountId, Arc<[i64]>>,
     changed: Vec<i64>,
     /// What the queue of a device holds of an account.
-    shares: HashMap<(i64, AccountId), Share>,
+    shares: HashMap<(i64, AccountId), Load>,
     /// The accounts of sender devices, for those accounts that have shares here. Complete for each of them, because a
     /// device joins an account only by an operation that empties the cache.
     senders: HashMap<i64, AccountId>,
@@ -183,7 +175,7 @@ impl Cache {
     }
 
     /// What this account has in this device's queue.
-    pub(super) fn share(&mut self, db: &Connection, dev: i64, account: AccountId) -> Result<Share, DbError> {
+    pub(super) fn share(&mut self, db: &Connection, dev: i64, account: AccountId) -> Result<Load, DbError> {
         if let Some(share) = self.shares.get(&(dev, account)) {
             return Ok(*share);
         }
@@ -193,7 +185,7 @@ impl Cache {
         let mut count = db.prepare_cached(
             "SELECT count(*), coalesce(sum(length(ciphertext)), 0) FROM queue WHERE dev = ?1 AND sender_dev = ?2",
         )?;
-        let mut share = Share::default();
+        let mut share = Load::default();
         for sender in senders {
             let (messages, bytes) =
                 count.query_row(params![dev, sender], |row| Ok((rows::count(row, 0)?, rows::count(row, 1)?)))?;

@@ -13,6 +13,7 @@ use super::job::Class;
 use super::rows::RowKey;
 use super::writer::Tx;
 use super::{EmbeddedStore, accept, notices, prekeys, rows};
+use crate::store::queue::Filling;
 use crate::store::{Accept, AcceptOutcome, ExpiredRows, OpenConnection, QueueItem, QueueStore, StoreError};
 
 #[async_trait]
@@ -146,18 +147,8 @@ fn undelivered(
     rows_max: usize,
     bytes_max: usize,
 ) -> Result<Vec<QueueItem>, DbError> {
-    let (mut items, mut bytes) = (Vec::new(), 0_usize);
-    let mut full = rows_max == 0;
-    let mut take = |item: QueueItem| {
-        bytes = bytes.saturating_add(item.bytes());
-        full = full || (bytes > bytes_max && !items.is_empty());
-        if !full {
-            items.push(item);
-            full = items.len() >= rows_max;
-        }
-        !full
-    };
-    notices::read(db, dev, |item| delivered.contains(&item.id()) || take(item))?;
+    let mut filling = Filling::new(rows_max, bytes_max);
+    notices::read(db, dev, |item| delivered.contains(&item.id()) || filling.add(item))?;
     let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
     // By the order of accepting, whatever the clock said at the time.
     let order = if left_out(29) { "queue.accepted_at" } else { "queue.id" };
@@ -179,11 +170,11 @@ fn undelivered(
             accepted_at: rows::millis(row.get(5)?),
             ciphertext: row.get::<_, Vec<u8>>(6)?.into(),
         };
-        if !take(item) {
+        if !filling.add(item) {
             break;
         }
     }
-    Ok(items)
+    Ok(filling.items())
 }
 
 fn acknowledge(

@@ -1,6 +1,7 @@
 //! Accounts: names, passwords, and what is looked up. Device lists are in `publish.rs`, the end in `erase.rs`.
 
 use async_trait::async_trait;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, Document, doc};
 use sealpost_api::encoding::EncodedDeviceList;
 use sealpost_api::ids::SessionId;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
 use super::documents::{Account, Device, Session};
-use super::error::{DbError, is_duplicate};
+use super::error::{DbError, describe, is_duplicate};
 use super::{Db, MongoStore, TRIES, erase, pause, prekeys, publish, values};
 use crate::store::{
     AccountRecord, AccountStore, CreateAccount, Erased, NameMatch, NewAccount, NewSession, PublishList, PublishOutcome,
@@ -199,10 +200,11 @@ async fn by_name(db: &Db, username: &Username) -> Result<Option<AccountRecord>, 
 
 async fn is_retired(db: &Db, username_hash: &[u8; 32]) -> Result<bool, DbError> {
     let hash = values::binary(username_hash);
-    let erased = db.accounts.find_one(doc! { "name_hash": &hash, "erased_at": { "$gte": 0_i64 } });
-    let retired = db.retired.find_one(doc! { "_id": &hash });
-    let (erased, retired) = tokio::try_join!(async { erased.await }, async { retired.await })?;
-    Ok(erased.is_some() || retired.is_some())
+    // In this order: the sweep retires the name before it forgets the erased account.
+    if db.accounts.find_one(doc! { "name_hash": &hash, "erased_at": { "$gte": 0_i64 } }).await?.is_some() {
+        return Ok(true);
+    }
+    Ok(db.retired.find_one(doc! { "_id": &hash }).await?.is_some())
 }
 
 async fn is_invite_good(db: &Db, invite: &[u8; 32], now: UnixMillis) -> Result<bool, DbError> {
@@ -258,10 +260,12 @@ async fn create(db: &Db, account: &NewAccount, now: UnixMillis) -> Result<Create
         if let Some(hopeless) = why_not(db, account, id).await? {
             return Ok(hopeless);
         }
+        let attempt = ObjectId::new();
         if let Some(invite) = &account.invite_hash
-            && !claim(db, invite, id, now).await?
+            && !claim(db, invite, id, attempt, now).await?
         {
-            return Ok(CreateAccount::InviteInvalid);
+            // Spent by a repetition of this very request, perhaps, and just now.
+            return Ok(why_not(db, account, id).await?.unwrap_or(CreateAccount::InviteInvalid));
         }
         let keys = account.device_list.devices().iter().find(|entry| entry.device == account.keys.device);
         let address = keys
@@ -271,17 +275,18 @@ async fn create(db: &Db, account: &NewAccount, now: UnixMillis) -> Result<Create
         match db.accounts.insert_one(new_document(account, id, now)).await {
             Ok(_) => {
                 if let Some(invite) = &account.invite_hash {
-                    db.invites.delete_one(doc! { "_id": values::binary(invite) }).await?;
+                    spend(db, invite, id).await;
                 }
                 return Ok(CreateAccount::Created);
             }
             Err(error) if is_duplicate(&error) => {
-                if made && db.account(id).await?.is_none() {
-                    prekeys::forget(db, &address).await?;
-                }
-                if let Some(invite) = &account.invite_hash {
-                    let claimed = doc! { "_id": values::binary(invite), "account": values::account(id) };
-                    db.invites.update_one(claimed, doc! { "$set": { "account": null } }).await?;
+                if db.account(id).await?.is_none() {
+                    if let Some(begun) = made {
+                        prekeys::take_back(db, &address, begun).await?;
+                    }
+                    if let Some(invite) = &account.invite_hash {
+                        release(db, invite, id, attempt).await?;
+                    }
                 }
                 pause(tried).await;
             }
@@ -308,14 +313,36 @@ async fn why_not(db: &Db, account: &NewAccount, id: AccountId) -> Result<Option<
 }
 
 /// Reserves an invite for one account; whether that went well, now or before.
-async fn claim(db: &Db, invite: &[u8; 32], account: AccountId, now: UnixMillis) -> Result<bool, DbError> {
+async fn claim(
+    db: &Db,
+    invite: &[u8; 32],
+    account: AccountId,
+    attempt: ObjectId,
+    now: UnixMillis,
+) -> Result<bool, DbError> {
     let free = doc! {
         "_id": values::binary(invite),
         "expires_at": { "$gt": values::time(now) },
         "account": { "$in": [null, values::account(account)] },
     };
-    let claimed = doc! { "$set": { "account": values::account(account) } };
+    let claimed = doc! { "$set": { "account": values::account(account), "claim": attempt } };
     Ok(db.invites.update_one(free, claimed).await?.matched_count == 1)
+}
+
+/// Gives an invite back that paid for nothing, unless the same registration has claimed it again since.
+async fn release(db: &Db, invite: &[u8; 32], account: AccountId, attempt: ObjectId) -> Result<(), DbError> {
+    let mine = doc! { "_id": values::binary(invite), "account": values::account(account), "claim": attempt };
+    db.invites.update_one(mine, doc! { "$set": { "account": null } }).await?;
+    Ok(())
+}
+
+/// Deletes the invite that paid for an account. The account is there whatever becomes of this, and nobody else can use the
+/// invite, which expires.
+async fn spend(db: &Db, invite: &[u8; 32], account: AccountId) {
+    let spent = doc! { "_id": values::binary(invite), "account": { "$in": [null, values::account(account)] } };
+    if let Err(error) = db.invites.delete_one(spent).await {
+        tracing::warn!(error = describe(&error), "a used invite is deleted when it expires");
+    }
 }
 
 fn new_document(account: &NewAccount, id: AccountId, now: UnixMillis) -> Account {

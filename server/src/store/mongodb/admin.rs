@@ -1,12 +1,9 @@
 //! What an operator looks at and decides.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{Binary, doc};
+use mongodb::bson::doc;
 use sealpost_api::ids::SessionId;
-use sealpost_api::limits::ONE_TIME_PREKEYS_LOW;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 use serde::Deserialize;
@@ -14,7 +11,7 @@ use serde::Deserialize;
 use super::accounts::Change;
 use super::documents::{Account, Hot, Invite, in_queue};
 use super::error::DbError;
-use super::{Db, MongoStore, values};
+use super::{Db, MongoStore, figures, values};
 use crate::store::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreError, StoreFigures};
 
 #[async_trait]
@@ -61,7 +58,7 @@ impl AdminStore for MongoStore {
     }
 
     async fn figures(&self, now: UnixMillis) -> Result<StoreFigures, StoreError> {
-        Ok(figures(&self.db, now).await?)
+        Ok(figures::figures(&self.db, now).await?)
     }
 }
 
@@ -149,91 +146,4 @@ async fn largest_queues(db: &Db, limit: usize) -> Result<Vec<QueueSummary>, DbEr
         }
     }
     Ok(queues)
-}
-
-/// The parts of an account that are counted.
-#[derive(Deserialize)]
-struct Counted {
-    #[serde(rename = "_id")]
-    id: Binary,
-    disabled_at: Option<i64>,
-    devices: Vec<CountedDevice>,
-    sessions: Vec<CountedSession>,
-}
-
-#[derive(Deserialize)]
-struct CountedDevice {
-    id: i32,
-    registration: Binary,
-}
-
-#[derive(Deserialize)]
-struct CountedSession {
-    #[serde(default)]
-    ended_at: Option<i64>,
-}
-
-/// The parts of a device's prekeys that are counted.
-#[derive(Deserialize)]
-struct CountedKeys {
-    #[serde(rename = "_id")]
-    id: Binary,
-    left: i64,
-    expires_at: Option<i64>,
-}
-
-async fn figures(db: &Db, now: UnixMillis) -> Result<StoreFigures, DbError> {
-    let mut figures = StoreFigures::default();
-    let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
-    let mut devices = std::collections::BTreeSet::new();
-    let parts = doc! { "disabled_at": 1, "devices.id": 1, "devices.registration": 1, "sessions.ended_at": 1 };
-    let mut accounts =
-        db.accounts.clone_with_type::<Counted>().find(doc! { "erased_at": null }).projection(parts).await?;
-    while let Some(account) = accounts.try_next().await? {
-        add(&mut figures.accounts, 1);
-        add(&mut figures.disabled_accounts, u64::from(account.disabled_at.is_some()));
-        let live = account.sessions.iter().filter(|session| session.ended_at.is_none()).count();
-        add(&mut figures.sessions, u64::try_from(live).unwrap_or(u64::MAX));
-        let id = values::to_account(&account.id)?;
-        for device in &account.devices {
-            devices.insert(values::join(id, device.id, &device.registration)?);
-        }
-    }
-    figures.devices = u64::try_from(devices.len()).unwrap_or(u64::MAX);
-    let good = doc! { "expires_at": { "$gt": values::time(now) }, "account": null };
-    figures.invites = db.invites.count_documents(good).await?;
-    let mut queues = db.devices.find(doc! { "messages": { "$gt": 0_i64 } }).await?;
-    while let Some(hot) = queues.try_next().await? {
-        if devices.contains(&values::to_address(&hot.id)?) {
-            add(&mut figures.queues, 1);
-            add(&mut figures.queued_messages, values::count(hot.messages));
-            add(&mut figures.queued_bytes, values::count(hot.bytes));
-        }
-    }
-    let mut first = db.queue.find(doc! {}).sort(doc! { "accepted_at": 1 }).limit(1).await?;
-    figures.oldest_at = first.try_next().await?.map(|row| values::millis(row.accepted_at));
-    let mut keys = keys(db).await?;
-    let low = i64::try_from(ONE_TIME_PREKEYS_LOW).unwrap_or(i64::MAX);
-    for address in &devices {
-        let keys = keys.remove(address);
-        let left = keys.as_ref().map_or(0, |keys| keys.left);
-        let expires_at = keys.and_then(|keys| keys.expires_at).unwrap_or(0);
-        add(&mut figures.one_time_low, u64::from(left < low));
-        add(&mut figures.one_time_none, u64::from(left == 0));
-        add(&mut figures.signed_expired, u64::from(expires_at <= values::time(now)));
-    }
-    Ok(figures)
-}
-
-async fn keys(db: &Db) -> Result<BTreeMap<DeviceAddress, CountedKeys>, DbError> {
-    let parts = vec![doc! { "$project": {
-        "left": { "$toLong": { "$size": "$one_time" } },
-        "expires_at": { "$ifNull": ["$signed.expires_at", null] },
-    } }];
-    let mut found = db.prekeys.aggregate(parts).with_type::<CountedKeys>().await?;
-    let mut keys = BTreeMap::new();
-    while let Some(counted) = found.try_next().await? {
-        keys.insert(values::to_address(&counted.id)?, counted);
-    }
-    Ok(keys)
 }

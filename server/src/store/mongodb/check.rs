@@ -64,6 +64,8 @@ pub(super) struct Connection {
     pub(super) is_local: bool,
     pub(super) has_user: bool,
     pub(super) has_tls: bool,
+    /// Certificates are not checked.
+    pub(super) believes_anyone: bool,
 }
 
 /// Judges a server by its answers to `hello` (with an offer to compress by zlib) and `buildInfo`.
@@ -89,6 +91,11 @@ pub(super) fn judge(hello: &Document, build: &Document, connection: Connection, 
         ),
     });
     findings.push(match connection {
+        Connection { believes_anyone: true, .. } => Finding::new(
+            Severity::Refused,
+            "TLS",
+            "with tlsAllowInvalidCertificates whoever is in between is believed to be the database; name its authority with tlsCAFile",
+        ),
         Connection { has_tls: true, .. } => Finding::new(Severity::Good, "TLS", "the connection is encrypted"),
         Connection { is_local: true, .. } => {
             Finding::new(Severity::Good, "TLS", "none, and the database is on this machine")
@@ -199,7 +206,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-    const HERE: Connection = Connection { is_local: true, has_user: false, has_tls: false };
+    const HERE: Connection = Connection { is_local: true, has_user: false, has_tls: false, believes_anyone: false };
 
     fn hello() -> Document {
         let now = DateTime::from_millis(1_800_000_000_000);
@@ -276,10 +283,17 @@ mod tests {
     #[test]
     fn an_open_or_readable_connection_beyond_this_machine_is_told() {
         for (has_user, has_tls) in [(false, true), (true, false)] {
-            let connection = Connection { is_local: false, has_user, has_tls };
+            let connection = Connection { is_local: false, has_user, has_tls, believes_anyone: false };
             assert_eq!(worst(&hello(), "8.0.17", connection).0, Severity::Warning);
         }
-        let connection = Connection { is_local: false, has_user: true, has_tls: true };
+        let connection = Connection { is_local: false, has_user: true, has_tls: true, believes_anyone: false };
         assert_eq!(worst(&hello(), "8.0.17", connection).0, Severity::Good);
+    }
+
+    #[test]
+    fn a_connection_that_believes_anyone_is_refused() {
+        let connection = Connection { has_tls: true, believes_anyone: true, ..HERE };
+        let (severity, text) = worst(&hello(), "8.0.17", connection);
+        assert!(severity == Severity::Refused && text.contains("tlsCAFile"), "{text}");
     }
 }

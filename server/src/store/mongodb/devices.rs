@@ -1,10 +1,10 @@
 //! Devices of current lists: the list is in the account, what changes often in a document of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, deserialize_from_slice, doc};
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceIdentityKey};
 
@@ -47,6 +47,27 @@ impl Db {
         let accounts: Vec<_> = accounts.into_iter().map(values::account).collect();
         let found: Vec<Hot> = self.devices.find(doc! { "account": { "$in": accounts } }).await?.try_collect().await?;
         found.into_iter().map(|hot| Ok((values::to_address(&hot.id)?, hot))).collect()
+    }
+}
+
+impl Db {
+    /// The same, without those that cannot be read: the addresses of these.
+    pub(super) async fn sound_hot(
+        &self,
+        accounts: impl IntoIterator<Item = AccountId>,
+    ) -> Result<(BTreeMap<DeviceAddress, Hot>, BTreeSet<DeviceAddress>), DbError> {
+        let accounts: Vec<_> = accounts.into_iter().map(values::account).collect();
+        let devices = self.devices.clone_with_type::<RawDocumentBuf>();
+        let mut found = devices.find(doc! { "account": { "$in": accounts } }).await?;
+        let (mut sound, mut corrupt) = (BTreeMap::new(), BTreeSet::new());
+        while let Some(raw) = found.try_next().await? {
+            let address = values::to_address(&values::raw_id(&raw)?)?;
+            match deserialize_from_slice::<Hot>(raw.as_bytes()) {
+                Ok(hot) => drop(sound.insert(address, hot)),
+                Err(_) => drop(corrupt.insert(address)),
+            }
+        }
+        Ok((sound, corrupt))
     }
 }
 

@@ -7,6 +7,7 @@ use sealpost_api::ids::{MessageNumber, SessionId};
 use sealpost_api::username::Username;
 use sealpost_crypto::{
     AccountId, DeviceAddress, OneTimePrekey, OneTimePrekeyId, PrekeyPublic, Signature, SignedPrekey, SignedPrekeyId,
+    UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,28 @@ pub(super) struct Removing {
     pub(super) at: i64,
     /// Nothing can come any more.
     pub(super) done: bool,
+    /// Who is cleaning up now. Until that is over, the registration does not return to the list.
+    #[serde(default)]
+    pub(super) cleaning: Option<Claim>,
+}
+
+/// That somebody is cleaning up after a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claim {
+    pub(super) by: ObjectId,
+    /// From then on whoever claimed it is taken for dead.
+    pub(super) until: i64,
+}
+
+impl Removing {
+    pub(super) fn address(&self, account: AccountId) -> Result<DeviceAddress, DbError> {
+        values::join(account, self.device, &self.registration)
+    }
+
+    /// Whether somebody is at it.
+    pub(super) fn is_claimed(&self, now: UnixMillis) -> bool {
+        self.cleaning.as_ref().is_some_and(|claim| claim.until > values::time(now))
+    }
 }
 
 impl Account {
@@ -168,6 +191,8 @@ pub(super) struct Hot {
     pub(super) reserved_at: i64,
     /// When the rows were counted last.
     pub(super) counted_at: i64,
+    /// Since when the counters may be too high; 0 when nothing speaks for that.
+    pub(super) recount_at: i64,
 }
 
 impl Hot {
@@ -187,6 +212,7 @@ impl Hot {
             bytes: 0,
             reserved_at: 0,
             counted_at: 0,
+            recount_at: 0,
         }
     }
 
@@ -218,6 +244,10 @@ pub(super) struct Prekeys {
     pub(super) one_time: Vec<OneTime>,
     /// The one that was taken last: how a take learns what it took.
     pub(super) taken: Option<OneTime>,
+    /// The attempt that last prepared the device for a list: only that one may take it back.
+    pub(super) begun: ObjectId,
+    /// Whether the device has left its list.
+    pub(super) removed: bool,
 }
 
 /// A signed prekey.
@@ -321,8 +351,13 @@ pub(super) struct Notice {
     pub(super) kind: i32,
     pub(super) reason: i32,
     pub(super) peer: Binary,
-    /// Numbers of the messages that it is about, each once.
+    /// Numbers of the own messages that it is about, each once.
     pub(super) numbers: Vec<i64>,
+    /// Numbers of others' messages, those that were added last.
+    #[serde(default)]
+    pub(super) recent: Vec<i64>,
+    /// How many messages it is about.
+    pub(super) count: i64,
     pub(super) created_at: i64,
     /// Which it is of its pair, kind and reason: they come one after the other.
     pub(super) turn: i64,

@@ -3,12 +3,13 @@
 use mongodb::bson::doc;
 use sealpost_api::frames::ExpiryReason;
 use sealpost_api::ids::SessionId;
-use sealpost_crypto::{AccountId, UnixMillis};
+use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
 use super::documents::{Account, Removing};
 use super::error::DbError;
+use super::removal::Removed;
 use super::{Db, TRIES, notices, pause, removal, values};
-use crate::store::Erased;
+use crate::store::{Erased, StoreError};
 
 /// See [`crate::store::AccountStore::delete_account`].
 pub(super) async fn erase(
@@ -26,8 +27,11 @@ pub(super) async fn erase(
             pause(tried).await;
             continue;
         }
-        let cleaned = removal::clean_all(db, &devices, ExpiryReason::AccountDeleted, now).await?;
-        let lists = db.lists.delete_many(doc! { "account": values::account(id) }).await?.deleted_count;
+        let (cleaned, lists) = clean(db, id, &devices, now).await.unwrap_or_else(|error| {
+            // The account is erased whatever becomes of this: the sweep goes on with it.
+            tracing::warn!(error = %StoreError::from(error), "the devices of an erased account are cleaned up later");
+            (Removed::default(), 0)
+        });
         return Ok(Some(Erased {
             devices: u64::try_from(devices.len()).unwrap_or(u64::MAX),
             // The current one was in the account itself.
@@ -43,6 +47,13 @@ pub(super) async fn erase(
     Err(DbError::Contended)
 }
 
+/// The account cannot return, so that nobody has to claim this.
+async fn clean(db: &Db, id: AccountId, devices: &[DeviceAddress], now: UnixMillis) -> Result<(Removed, u64), DbError> {
+    let cleaned = removal::clean_all(db, devices, ExpiryReason::AccountDeleted, now).await?;
+    let lists = db.lists.delete_many(doc! { "account": values::account(id) }).await?.deleted_count;
+    Ok((cleaned, lists))
+}
+
 /// What is left of an account: the keyed hash of its name, and which devices are to be cleaned up.
 fn note(mut account: Account, username_hash: &[u8; 32], now: UnixMillis) -> Account {
     let reason = notices::expiry_code(ExpiryReason::AccountDeleted);
@@ -52,6 +63,7 @@ fn note(mut account: Account, username_hash: &[u8; 32], now: UnixMillis) -> Acco
         reason,
         at: values::time(now),
         done: false,
+        cleaning: None,
     }));
     let hex: String = account.id.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     account.username = format!("#{hex}");

@@ -18,6 +18,10 @@ pub(super) enum DbError {
     Corrupt(&'static str),
     /// Others changed the same document again and again.
     Contended,
+    /// The database knows only an older state than it had confirmed, as for a moment after an election.
+    Behind,
+    /// It took too long and was given up.
+    Slow,
     /// The driver's own error.
     Mongo(Box<Error>),
 }
@@ -33,6 +37,8 @@ impl From<DbError> for StoreError {
         match error {
             DbError::Corrupt(what) => Self::Corrupt(what),
             DbError::Contended => Self::Busy,
+            DbError::Behind => Self::Unavailable("MongoDB has not caught up with what it confirmed".into()),
+            DbError::Slow => Self::Unavailable("MongoDB took too long".into()),
             DbError::Mongo(error) => match &*error.kind {
                 ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => {
                     Self::Corrupt("a document has another form than it was written with")
@@ -43,6 +49,14 @@ impl From<DbError> for StoreError {
                 _ => Self::Unavailable(describe(&error).into()),
             },
         }
+    }
+}
+
+/// The same for an operation that may have been done in part: whatever went wrong, it is not true that nothing was changed.
+pub(super) fn in_part(error: DbError) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Unavailable(why) => StoreError::Unavailable(why),
+        other => StoreError::Unavailable(other.to_string().into()),
     }
 }
 
@@ -68,12 +82,13 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
     code(error) == Some(DUPLICATE_KEY)
 }
 
-/// Which of the documents of an `insert_many` have a unique key that others have; `None` when that is not all that failed.
-pub(super) fn duplicates(error: &Error) -> Option<Vec<usize>> {
+/// Which documents an `insert_many` refused, each with whether others have its unique key; the rest is written. `None` when
+/// that is not all that failed.
+pub(super) fn refused(error: &Error) -> Option<Vec<(usize, bool)>> {
     let ErrorKind::InsertMany(many) = &*error.kind else { return None };
     let writes = many.write_errors.as_ref()?;
-    (many.write_concern_error.is_none() && writes.iter().all(|write| write.code == DUPLICATE_KEY))
-        .then(|| writes.iter().map(|write| write.index).collect())
+    let refused = writes.iter().map(|write| (write.index, write.code == DUPLICATE_KEY));
+    many.write_concern_error.is_none().then(|| refused.collect())
 }
 
 /// The failure in a few words, without the server's message.

@@ -8,34 +8,47 @@ use mongodb::bson::{Binary, doc};
 use sealpost_api::frames::MissedReason;
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
+use serde::Deserialize;
 
 use super::accounts::Change;
-use super::documents::{Account, Hot, Removing, RowHead, in_queue, of_device};
+use super::documents::{Account, Removing, RowHead, of_device};
 use super::error::DbError;
-use super::{Db, migrations, notices, prekeys, queue, removal, values};
-use crate::store::ExpiredRows;
+use super::lease::Lease;
+use super::{Db, notices, prekeys, queue, recount, removal, values};
+use crate::store::{ExpiredRows, StoreError};
 
 /// Documents of each kind that one sweep looks at.
 const RESIDUE_MAX: i64 = 1_000;
-/// Another node may still be writing to the queue of a device that left its list, and have room in a queue without its row
-/// being there, for less than this, in ms. Every operation gives up much earlier.
-const UNDER_WAY_MILLIS: u64 = 600_000;
-/// A queue that is not empty is counted again this long after the last time, in ms.
-const COUNT_AGAIN_MILLIS: u64 = 3_600_000;
 /// How long a node that began a sweep keeps others from it, in ms.
 const LEASE_MILLIS: u64 = 120_000;
 
 /// See [`crate::store::QueueStore::expire`].
-pub(super) async fn sweep(db: &Db, before: UnixMillis, now: UnixMillis, limit: usize) -> Result<ExpiredRows, DbError> {
-    if !migrations::lease(db, "lease:sweep", now, LEASE_MILLIS).await? {
-        return Ok(ExpiredRows::default());
+pub(super) async fn sweep(
+    db: &Db,
+    before: UnixMillis,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<ExpiredRows, StoreError> {
+    db.note_doubts(now).await?;
+    let lease = Lease::new(db, "lease:sweep", now, LEASE_MILLIS);
+    let mut expired = ExpiredRows::default();
+    if !lease.hold().await? {
+        return Ok(expired);
     }
     let mut notified = BTreeSet::new();
-    let deleted = expire(db, before, now, limit, &mut notified).await?;
-    clean_removed(db, before, now, &mut notified).await?;
-    forget_residue(db, before, now).await?;
-    count_again(db, now).await?;
-    Ok(ExpiredRows { deleted, notified: notified.into_iter().collect() })
+    expired.deleted = expire(db, before, now, limit, &mut notified).await?;
+    // Another node goes on where this one lost its lease.
+    if lease.hold().await? {
+        clean_removed(db, &lease, before, now, &mut notified).await?;
+    }
+    if lease.hold().await? {
+        forget_residue(db, before, now).await?;
+    }
+    if lease.hold().await? {
+        recount::recount(db, now).await?;
+    }
+    expired.notified = notified.into_iter().collect();
+    Ok(expired)
 }
 
 /// Expires the oldest rows: both sides' notices, then the rows.
@@ -85,47 +98,75 @@ async fn expire(
 /// Cleans up after devices that left a list, again for as long as something may still come, and forgets them in the end.
 async fn clean_removed(
     db: &Db,
+    lease: &Lease<'_>,
     before: UnixMillis,
     now: UnixMillis,
     notified: &mut BTreeSet<DeviceAddress>,
 ) -> Result<(), DbError> {
-    let some = doc! { "removing.at": { "$gte": 0_i64 } };
-    let accounts: Vec<Account> = db.accounts.find(some).limit(RESIDUE_MAX).await?.try_collect().await?;
-    for account in accounts {
-        let id = account.account()?;
-        for entry in &account.removing {
-            let address = values::join(id, entry.device, &entry.registration)?;
-            if !entry.done {
-                let reason = notices::expiry(entry.reason)?;
-                notified.extend(removal::clean_all(db, &[address], reason, now).await?.notified);
+    // One after the other, so that many of one kind do not hide the others.
+    for some in [
+        doc! { "removing.done": false },
+        doc! { "removing.at": { "$lt": values::time(before) } },
+        doc! { "erased_at": { "$gte": 0_i64 }, "removing": [] },
+    ] {
+        let ids = db.accounts.clone_with_type::<AccountKey>();
+        let find = ids.find(some).projection(doc! { "_id": 1 }).limit(RESIDUE_MAX);
+        let accounts: Vec<AccountKey> = find.await?.try_collect().await?;
+        for account in accounts {
+            match clean_account(db, &account.id, before, now).await {
+                Ok(more) => notified.extend(more),
+                // The others must not wait for this one.
+                Err(error) => {
+                    tracing::warn!(error = %StoreError::from(error), "a removed device is not cleaned up yet")
+                }
             }
-            if is_old(entry, before) {
-                db.devices.delete_one(of_device(&address)).await?;
-                prekeys::forget(db, &address).await?;
+            if !lease.hold_on().await? {
+                return Ok(());
             }
-        }
-        let seen = account.removing;
-        let erased = db.change_where(doc! { "_id": &account.id }, |account| {
-            let length = account.removing.len();
-            account.removing.retain(|entry| !(is_old(entry, before) && seen.contains(entry)));
-            let mut changed = account.removing.len() != length;
-            for entry in account.removing.iter_mut().filter(|entry| !entry.done && seen.contains(entry)) {
-                entry.done = now.since(values::millis(entry.at)) >= UNDER_WAY_MILLIS;
-                changed |= entry.done;
-            }
-            let over = account.erased_at.is_some() && account.removing.is_empty();
-            let name = over.then(|| account.name_hash.clone());
-            Ok(if changed { Change::Write(name) } else { Change::Keep(name) })
-        });
-        if let Some(name) = erased.await?.flatten() {
-            retire(db, &account.id, &name).await?;
         }
     }
     Ok(())
 }
 
-fn is_old(entry: &Removing, before: UnixMillis) -> bool {
-    entry.at < values::time(before)
+#[derive(Deserialize)]
+struct AccountKey {
+    #[serde(rename = "_id")]
+    id: Binary,
+}
+
+/// Claims what there is to do in one account and nobody else is at, and does it.
+async fn clean_account(
+    db: &Db,
+    id: &Binary,
+    before: UnixMillis,
+    now: UnixMillis,
+) -> Result<BTreeSet<DeviceAddress>, DbError> {
+    let claim = removal::claim(now);
+    let claimed = db.change_where(doc! { "_id": id }, |account| {
+        let due = |entry: &Removing| !entry.done || removal::is_old(entry, before);
+        let mut entries = Vec::new();
+        for entry in account.removing.iter_mut().filter(|entry| due(entry) && !entry.is_claimed(now)) {
+            entry.cleaning = Some(claim.clone());
+            entries.push(entry.clone());
+        }
+        Ok(if entries.is_empty() { Change::Keep(entries) } else { Change::Write(entries) })
+    });
+    let (account, mut notified) = (values::to_account(id)?, BTreeSet::new());
+    for entry in claimed.await?.unwrap_or_default() {
+        let address = entry.address(account)?;
+        if !entry.done {
+            let reason = notices::expiry(entry.reason)?;
+            notified.extend(removal::clean_all(db, &[address], reason, now).await?.notified);
+        }
+        if removal::is_old(&entry, before) {
+            db.devices.delete_one(of_device(&address)).await?;
+            prekeys::forget(db, &address).await?;
+        }
+    }
+    if let Some(name) = removal::settle(db, id, &claim, before, now).await? {
+        retire(db, id, &name).await?;
+    }
+    Ok(notified)
 }
 
 /// Keeps the hash of an erased account's name, and forgets the account.
@@ -152,51 +193,4 @@ async fn forget_residue(db: &Db, before: UnixMillis, now: UnixMillis) -> Result<
         forgotten.await?;
     }
     Ok(())
-}
-
-/// Counts the fullest queues again where nothing is under way, once in a while: a crash may have left them counted too much.
-/// Two counts that agree, with nothing between them, are needed: a row that was deleted may still be going to be given back.
-async fn count_again(db: &Db, now: UnixMillis) -> Result<(), DbError> {
-    let still = doc! {
-        "bytes": { "$gt": 0_i64 },
-        "reserved_at": { "$lt": values::time(now.saturating_sub(UNDER_WAY_MILLIS)) },
-        "counted_at": { "$lt": values::time(now.saturating_sub(COUNT_AGAIN_MILLIS)) },
-    };
-    let queues: Vec<Hot> =
-        db.devices.find(still).sort(doc! { "bytes": -1 }).limit(RESIDUE_MAX).await?.try_collect().await?;
-    let mut suspects = std::mem::take(&mut *db.suspects.lock());
-    let mut still_suspect = BTreeMap::new();
-    for hot in queues {
-        let address = values::to_address(&hot.id)?;
-        let (rows, bytes) = queue::count(db, in_queue(&address)).await?;
-        let seen = Suspect { next: hot.next, counters: (hot.messages, hot.bytes), counted: (rows, bytes), at: now };
-        let wrong = seen.counters != seen.counted;
-        match suspects.remove(&address).filter(|before| wrong && before.is_same(&seen)) {
-            None if wrong => drop(still_suspect.insert(address, seen)),
-            Some(before) if now.since(before.at) < UNDER_WAY_MILLIS => drop(still_suspect.insert(address, before)),
-            None | Some(_) => {
-                let mut same = of_device(&address);
-                same.extend(doc! { "next": hot.next, "messages": hot.messages, "bytes": hot.bytes });
-                let counted = doc! { "messages": rows, "bytes": bytes, "counted_at": values::time(now) };
-                db.devices.update_one(same, doc! { "$set": counted }).await?;
-            }
-        }
-    }
-    *db.suspects.lock() = still_suspect;
-    Ok(())
-}
-
-/// A queue whose counters and rows disagree.
-pub(super) struct Suspect {
-    next: i64,
-    counters: (i64, i64),
-    counted: (i64, i64),
-    at: UnixMillis,
-}
-
-impl Suspect {
-    /// Whether nothing came, went or was given back between.
-    fn is_same(&self, later: &Self) -> bool {
-        (self.next, self.counters, self.counted) == (later.next, later.counters, later.counted)
-    }
 }

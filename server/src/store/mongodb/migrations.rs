@@ -11,14 +11,14 @@ use mongodb::{Database, IndexModel};
 use sealpost_crypto::UnixMillis;
 use serde::Deserialize;
 
-use super::error::DbError;
-use super::{Db, OpenError, values};
+use super::lease::Lease;
+use super::{Db, OpenError};
 use crate::store::SchemaStatus;
 
 /// Name and text of every version, the first being version 1.
 const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../../migrations/mongodb/0001_initial.json"))];
 
-/// How long a node may take for all of it before others think that it is gone, in ms.
+/// How long a node may take for one collection before others think that it is gone, in ms.
 const LEASE_MILLIS: u64 = 120_000;
 /// How long another node waits for it.
 const WAIT: Duration = Duration::from_secs(60);
@@ -85,15 +85,15 @@ pub(super) async fn status(database: &Database) -> Result<SchemaStatus, OpenErro
 /// Applies what is missing; waits for another node that is at it.
 pub(super) async fn apply(db: &Db, now: UnixMillis) -> Result<(), OpenError> {
     let begun = tokio::time::Instant::now();
+    let lease = Lease::new(db, "lease:schema", now, LEASE_MILLIS);
     loop {
         let status = status(&db.database).await?;
         if status.current == status.newest {
             return Ok(());
         }
-        let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if lease(db, "lease:schema", now.saturating_add(passed), LEASE_MILLIS).await? {
-            let applied = apply_after(db, status.current).await;
-            release(db, "lease:schema").await?;
+        if lease.hold().await? {
+            let applied = apply_after(db, &lease, status.current).await;
+            lease.release().await?;
             return applied;
         }
         if begun.elapsed() > WAIT {
@@ -103,10 +103,13 @@ pub(super) async fn apply(db: &Db, now: UnixMillis) -> Result<(), OpenError> {
     }
 }
 
-async fn apply_after(db: &Db, current: i64) -> Result<(), OpenError> {
+async fn apply_after(db: &Db, lease: &Lease<'_>, current: i64) -> Result<(), OpenError> {
     for ((name, text), version) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > current) {
         tracing::info!(version, name, "applying a migration");
         for spec in parse(text)?.collections {
+            if !lease.hold_on().await? {
+                return Err(OpenError::Migrating);
+            }
             collection(&db.database, spec).await?;
         }
         let schema = doc! { "$max": { "version": version } };
@@ -138,27 +141,6 @@ async fn collection(database: &Database, spec: CollectionSpec) -> Result<(), Ope
     if !indexes.is_empty() {
         database.collection::<Document>(&spec.name).create_indexes(indexes).await?;
     }
-    Ok(())
-}
-
-/// Takes or prolongs a lease until `millis` after `now`; whether this process has it.
-pub(super) async fn lease(db: &Db, name: &str, now: UnixMillis, millis: u64) -> Result<bool, DbError> {
-    let free = doc! { "_id": name, "$or": [
-        { "holder": &*db.holder },
-        { "until": { "$lte": values::time(now) } },
-    ] };
-    let mine = doc! { "$set": { "holder": &*db.holder, "until": values::time(now.saturating_add(millis)) } };
-    match db.meta.update_one(free, mine).upsert(true).await {
-        Ok(_) => Ok(true),
-        // It is there, and somebody else's.
-        Err(error) if super::error::is_duplicate(&error) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Gives a lease back.
-pub(super) async fn release(db: &Db, name: &str) -> Result<(), DbError> {
-    db.meta.delete_one(doc! { "_id": name, "holder": &*db.holder }).await?;
     Ok(())
 }
 

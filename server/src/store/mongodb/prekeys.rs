@@ -4,6 +4,7 @@
 //! whoever else takes at the same time. An upload is conditional on `max_issued`, so that of two repetitions only one adds.
 
 use async_trait::async_trait;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc, serialize_to_bson};
 use mongodb::options::ReturnDocument;
 use sealpost_api::ids::KeyEpoch;
@@ -64,6 +65,8 @@ fn none_yet(address: &DeviceAddress) -> Prekeys {
         signed: None,
         one_time: Vec::new(),
         taken: None,
+        begun: ObjectId::new(),
+        removed: false,
     }
 }
 
@@ -81,16 +84,19 @@ pub(super) fn key_epoch(keys: &Prekeys) -> KeyEpoch {
     KeyEpoch(u32::try_from(keys.key_epoch).unwrap_or(u32::MAX))
 }
 
-/// Stores the first keys of a device that is about to be in a list, or was in one before. Whether the document is new.
-pub(super) async fn begin(db: &Db, address: &DeviceAddress, keys: &DeviceKeys) -> Result<bool, DbError> {
+/// Stores the first keys of a device that is about to be in a list, or was in one before. If the document is new: what
+/// names this attempt in it, to take it back.
+pub(super) async fn begin(db: &Db, address: &DeviceAddress, keys: &DeviceKeys) -> Result<Option<ObjectId>, DbError> {
+    let begun = ObjectId::new();
     for tried in 1..=TRIES {
         let Some(stored) = db.prekeys.find_one(of_device(address)).await? else {
             let mut first = none_yet(address);
+            first.begun = begun;
             first.signed = Some(Signed::new(&keys.signed_prekey));
             first.one_time = keys.one_time_prekeys.iter().map(OneTime::new).collect();
             first.max_issued = first.one_time.iter().map(|key| key.id).max().unwrap_or(0);
             match db.prekeys.insert_one(first).await {
-                Ok(_) => return Ok(true),
+                Ok(_) => return Ok(Some(begun)),
                 Err(error) if is_duplicate(&error) => continue,
                 Err(error) => return Err(error.into()),
             }
@@ -98,8 +104,9 @@ pub(super) async fn begin(db: &Db, address: &DeviceAddress, keys: &DeviceKeys) -
         let new: Vec<OneTime> =
             keys.one_time_prekeys.iter().map(OneTime::new).filter(|key| key.id > stored.max_issued).collect();
         let signed = newer(&stored, Some(&keys.signed_prekey));
-        if add(db, address, &stored, new, signed).await? {
-            return Ok(false);
+        // From here on no other attempt takes the document back.
+        if add(db, address, &stored, new, signed, doc! { "begun": begun, "removed": false }).await? {
+            return Ok(None);
         }
         pause(tried).await;
     }
@@ -119,8 +126,9 @@ async fn add(
     stored: &Prekeys,
     new: Vec<OneTime>,
     signed: Option<Signed>,
+    mut set: Document,
 ) -> Result<bool, DbError> {
-    if new.is_empty() && signed.is_none() {
+    if new.is_empty() && signed.is_none() && set.is_empty() {
         return Ok(true);
     }
     let mut read = of_device(address);
@@ -130,7 +138,7 @@ async fn add(
         None => read.insert("signed", Bson::Null),
     };
     let highest = new.iter().map(|key| key.id).fold(stored.max_issued, i64::max);
-    let mut set = doc! { "max_issued": highest };
+    set.insert("max_issued", highest);
     if let Some(signed) = signed {
         set.insert("signed", bson(&signed)?);
     }
@@ -170,7 +178,7 @@ async fn upload(
             return Ok(UploadPrekeys::Full);
         }
         let signed = newer(&stored, signed);
-        if add(db, address, &stored, new, signed).await? {
+        if add(db, address, &stored, new, signed, doc! {}).await? {
             return Ok(UploadPrekeys::Stored);
         }
         pause(tried).await;
@@ -218,7 +226,7 @@ pub(super) async fn clear(db: &Db, address: &DeviceAddress, for_ever: bool) -> R
     if for_ever {
         forget(db, address).await?;
     } else {
-        let none = doc! { "$set": { "signed": null, "one_time": [], "taken": null } };
+        let none = doc! { "$set": { "signed": null, "one_time": [], "taken": null, "removed": true } };
         db.prekeys.update_one(of_device(address), none).await?;
     }
     let one_time = u64::try_from(stored.one_time.len()).unwrap_or(u64::MAX);
@@ -228,6 +236,14 @@ pub(super) async fn clear(db: &Db, address: &DeviceAddress, for_ever: bool) -> R
 /// Deletes the document.
 pub(super) async fn forget(db: &Db, address: &DeviceAddress) -> Result<(), DbError> {
     db.prekeys.delete_one(of_device(address)).await?;
+    Ok(())
+}
+
+/// Deletes what an attempt stored for a device that did not get into a list, unless another has prepared it since.
+pub(super) async fn take_back(db: &Db, address: &DeviceAddress, begun: ObjectId) -> Result<(), DbError> {
+    let mut mine = of_device(address);
+    mine.insert("begun", begun);
+    db.prekeys.delete_one(mine).await?;
     Ok(())
 }
 

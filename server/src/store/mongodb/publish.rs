@@ -1,17 +1,18 @@
 //! Publishing a device list: the account's document changes in one step, what belongs to it comes before or after.
 
 use futures_util::TryStreamExt as _;
-use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Binary, doc};
 use sealpost_api::encoding::EncodedDeviceList;
 use sealpost_api::frames::ExpiryReason;
 use sealpost_api::ids::SessionId;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceList, UnixMillis};
 
 use super::accounts::{begin_session, holder, is_hash};
-use super::documents::{Account, Device, Removing};
+use super::documents::{Account, Claim, Device, Removing};
 use super::error::{DbError, is_duplicate};
 use super::{Db, TRIES, notices, pause, prekeys, removal, values};
-use crate::store::{PublishList, PublishOutcome};
+use crate::store::{PublishList, PublishOutcome, StoreError};
 
 /// See [`crate::store::AccountStore::publish_device_list`].
 pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> Result<PublishOutcome, DbError> {
@@ -27,22 +28,25 @@ pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> 
             forget(db, list.account(), &made).await?;
             return Ok(refused.unwrap_or(PublishOutcome::UnknownAccount));
         };
+        // What a registration that returns is given must not go with what it had before.
+        if account.removing.iter().any(|entry| entry.is_claimed(now) && returns(entry, list)) {
+            pause(tried).await;
+            continue;
+        }
         keep_list(db, &account).await?;
         for keys in &publish.added {
             let Some(entry) = list.devices().iter().find(|entry| entry.device == keys.device) else { continue };
             let address =
                 DeviceAddress { account: list.account(), device: entry.device, registration: entry.registration };
-            if prekeys::begin(db, &address, keys).await? {
-                made.push(address);
-            }
+            made.extend(prekeys::begin(db, &address, keys).await?.map(|begun| (address, begun)));
         }
         let before = account.addresses()?;
         let removed: Vec<_> = before.into_iter().filter(|address| !list.contains(address)).collect();
-        let (next, ended_sessions) = successor(account, publish, &removed, now)?;
+        let (id, claim) = (account.id.clone(), removal::claim(now));
+        let (next, ended_sessions) = successor(account, publish, &removed, &claim, now)?;
         match db.write(next).await {
             Ok(true) => {
-                let cleaned = removal::clean_all(db, &removed, ExpiryReason::DeviceRemoved, now).await?;
-                let notified = cleaned.notified.into_iter().collect();
+                let notified = clean(db, &id, &removed, &claim, now).await;
                 return Ok(PublishOutcome::Published { removed, ended_sessions, notified });
             }
             Ok(false) => pause(tried).await,
@@ -51,7 +55,41 @@ pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> 
             Err(error) => return Err(error),
         }
     }
+    forget(db, list.account(), &made).await?;
     Err(DbError::Contended)
+}
+
+/// Whether a device that left the list is in it again.
+fn returns(entry: &Removing, list: &DeviceList) -> bool {
+    list.devices().iter().any(|device| {
+        i32::from(device.device.get()) == entry.device && *device.registration.as_bytes() == *entry.registration.bytes
+    })
+}
+
+/// Cleans up after what was removed; who was notified. The list is current whatever becomes of this: the sweep goes on with it.
+async fn clean(
+    db: &Db,
+    account: &Binary,
+    removed: &[DeviceAddress],
+    claim: &Claim,
+    now: UnixMillis,
+) -> Vec<DeviceAddress> {
+    if removed.is_empty() {
+        return Vec::new();
+    }
+    let cleaned = async {
+        let cleaned = removal::clean_all(db, removed, ExpiryReason::DeviceRemoved, now).await?;
+        removal::settle(db, account, claim, UnixMillis(0), now).await?;
+        Ok(cleaned)
+    };
+    let cleaned: Result<_, DbError> = cleaned.await;
+    match cleaned {
+        Ok(cleaned) => cleaned.notified.into_iter().collect(),
+        Err(error) => {
+            tracing::warn!(error = %StoreError::from(error), "a removed device is cleaned up later");
+            Vec::new()
+        }
+    }
 }
 
 async fn refusal(db: &Db, account: &Account, publish: &PublishList) -> Result<Option<PublishOutcome>, DbError> {
@@ -82,6 +120,7 @@ fn successor(
     mut account: Account,
     publish: &PublishList,
     removed: &[DeviceAddress],
+    claim: &Claim,
     now: UnixMillis,
 ) -> Result<(Account, Vec<SessionId>), DbError> {
     let list = &publish.device_list;
@@ -101,6 +140,7 @@ fn successor(
         reason: notices::expiry_code(ExpiryReason::DeviceRemoved),
         at: values::time(now),
         done: false,
+        cleaning: Some(claim.clone()),
     }));
     if let Some(log_in) = &publish.log_in {
         account.sessions.push(begin_session(&log_in.session, now));
@@ -129,13 +169,13 @@ async fn keep_list(db: &Db, account: &Account) -> Result<(), DbError> {
 }
 
 /// Forgets the prekeys that were stored for devices which did not get into the list.
-async fn forget(db: &Db, account: AccountId, made: &[DeviceAddress]) -> Result<(), DbError> {
+async fn forget(db: &Db, account: AccountId, made: &[(DeviceAddress, ObjectId)]) -> Result<(), DbError> {
     if made.is_empty() {
         return Ok(());
     }
     let listed = db.account(account).await?.map(|account| account.addresses()).transpose()?.unwrap_or_default();
-    for address in made.iter().filter(|address| !listed.contains(address)) {
-        prekeys::forget(db, address).await?;
+    for (address, begun) in made.iter().filter(|(address, _)| !listed.contains(address)) {
+        prekeys::take_back(db, address, *begun).await?;
     }
     Ok(())
 }

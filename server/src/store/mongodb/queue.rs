@@ -1,9 +1,11 @@
 //! Queues: connections, reading and deleting. Accepting is in `accept.rs`, expiry in `expiry.rs`.
 //!
 //! `next` of a device's document numbers the rows of its queue; `messages` and `bytes` count them. Room is taken there before
-//! a row is written and given back after it was deleted, so that what is counted is never less than what is there; what a
-//! crash leaves counted too much is found by counting again once the queue has been still for a while.
+//! a row is written and given back after it was deleted, so that what is counted is never less than what is there. Where
+//! it may be more, because something broke off between, the queue is marked, and its rows are counted again once it has been
+//! still for a moment. What a crash leaves unmarked is found by counting the fullest queues again once in a while.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
@@ -18,6 +20,7 @@ use sealpost_crypto::{DeviceAddress, UnixMillis};
 use super::documents::{Hot, Row, RowHead, in_queue, of_device};
 use super::error::{DbError, is_duplicate};
 use super::{Db, MongoStore, expiry, notices, prekeys, sessions, values};
+use crate::store::queue::Filling;
 use crate::store::{Accept, AcceptOutcome, ExpiredRows, OpenConnection, QueueItem, QueueStore, StoreError};
 
 /// Rows that one delete names.
@@ -127,7 +130,7 @@ pub(super) async fn next_row(db: &Db, address: &DeviceAddress) -> Result<i64, Db
     next().await?.map(|hot| hot.next).ok_or(DbError::Corrupt("a device whose document vanished"))
 }
 
-/// Notices first: there are few, and a full queue must not keep them back. Then messages, oldest first.
+/// Notices first: there are few, and a full queue must not keep them back. Then messages, oldest first. Both are read at once.
 async fn undelivered(
     db: &Db,
     address: &DeviceAddress,
@@ -135,48 +138,49 @@ async fn undelivered(
     rows_max: usize,
     bytes_max: usize,
 ) -> Result<Vec<QueueItem>, DbError> {
-    let (mut items, mut bytes) = (Vec::new(), 0_usize);
-    let mut full = rows_max == 0;
-    if full {
-        return Ok(items);
+    let mut filling = Filling::new(rows_max, bytes_max);
+    if filling.is_full() {
+        return Ok(Vec::new());
     }
-    let mut take = |item: QueueItem| {
-        bytes = bytes.saturating_add(item.bytes());
-        full = full || (bytes > bytes_max && !items.is_empty());
-        if !full {
-            items.push(item);
-            full = items.len() >= rows_max;
-        }
-        !full
-    };
-    let mut more = true;
-    for notice in notices::read(db, address).await? {
-        if !delivered.contains(&notice.id()) && !take(notice) {
-            more = false;
+    let (notices, messages) = tokio::try_join!(
+        notices::read(db, address, delivered, rows_max),
+        messages(db, address, delivered, rows_max, bytes_max)
+    )?;
+    for item in notices.into_iter().chain(messages) {
+        if !filling.add(item) {
             break;
         }
     }
-    if more {
-        let mut rest = in_queue(address);
-        let (seen, _) = values::sequences(&delivered.iter().copied().collect::<Vec<_>>());
-        if !seen.is_empty() {
-            rest.insert("row", doc! { "$nin": seen });
-        }
-        // By the order of accepting, whatever the clock said at the time.
-        let order = if left_out(29) {
-            doc! { "accepted_at": 1 }
-        } else {
-            doc! { "row": 1 }
-        };
-        let rows = values::limit(rows_max);
-        let mut found = db.queue.find(rest).sort(order).limit(rows).batch_size(READ_BATCH).await?;
-        while let Some(row) = found.try_next().await? {
-            if !take(message(row)?) {
-                break;
-            }
+    Ok(filling.items())
+}
+
+async fn messages(
+    db: &Db,
+    address: &DeviceAddress,
+    delivered: &BTreeSet<RowId>,
+    rows_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<QueueItem>, DbError> {
+    let mut filling = Filling::new(rows_max, bytes_max);
+    let mut rest = in_queue(address);
+    let (seen, _) = values::sequences(delivered);
+    if !seen.is_empty() {
+        rest.insert("row", doc! { "$nin": seen });
+    }
+    // By the order of accepting, whatever the clock said at the time.
+    let order = if left_out(29) {
+        doc! { "accepted_at": 1 }
+    } else {
+        doc! { "row": 1 }
+    };
+    let rows = values::limit(rows_max);
+    let mut found = db.queue.find(rest).sort(order).limit(rows).batch_size(READ_BATCH).await?;
+    while let Some(row) = found.try_next().await? {
+        if !filling.add(message(row)?) {
+            break;
         }
     }
-    Ok(items)
+    Ok(filling.items())
 }
 
 fn message(row: Row) -> Result<QueueItem, DbError> {
@@ -198,12 +202,22 @@ async fn acknowledge(
     let (messages, notices) = values::sequences(ids);
     let (hot, rows) = tokio::try_join!(db.hot(address), heads(db, address, messages))?;
     let Some(hot) = hot else { return Ok(None) };
-    if !left_out(22) && hot.epoch != epoch.0.cast_signed() {
+    if !left_out(22) && is_superseded(&hot, epoch)? {
         return Ok(None);
     }
     let (messages, notices) =
         tokio::try_join!(delete_rows(db, address, &rows), notices::acknowledge(db, address, notices))?;
     Ok(Some(messages.saturating_add(notices)))
+}
+
+/// Whether the device has a newer connection than this. A database that knows only older ones has not caught up yet: it
+/// confirmed this one.
+pub(super) fn is_superseded(hot: &Hot, epoch: ConnectionEpoch) -> Result<bool, DbError> {
+    match hot.epoch.cast_unsigned().cmp(&epoch.0) {
+        Ordering::Greater => Ok(true),
+        Ordering::Equal => Ok(false),
+        Ordering::Less => Err(DbError::Behind),
+    }
 }
 
 async fn heads(db: &Db, address: &DeviceAddress, sequences: Vec<i64>) -> Result<Vec<RowHead>, DbError> {
@@ -216,16 +230,27 @@ async fn heads(db: &Db, address: &DeviceAddress, sequences: Vec<i64>) -> Result<
     Ok(heads.find(rows).projection(RowHead::projection()).await?.try_collect().await?)
 }
 
-/// Deletes rows of one queue and gives back their room; how many there still were. Where another was faster with some of
-/// them, their room is found when the queue is counted again.
+/// Deletes rows of one queue and gives back their room; how many there still were.
 pub(super) async fn delete_rows(db: &Db, address: &DeviceAddress, rows: &[RowHead]) -> Result<u64, DbError> {
     let mut deleted = 0_u64;
     for chunk in rows.chunks(DELETE_MAX) {
+        // An answer that does not come leaves open whether there is room to give back.
+        let doubt = db.doubt([*address]);
         let ids: Vec<ObjectId> = chunk.iter().map(|row| row.id).collect();
         let gone = db.queue.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count;
-        if gone == u64::try_from(chunk.len()).unwrap_or(u64::MAX) {
-            let bytes: i64 = chunk.iter().map(|row| row.bytes).fold(0, i64::saturating_add);
+        let mut sizes: Vec<i64> = chunk.iter().map(|row| row.bytes).collect();
+        let all = usize::try_from(gone).is_ok_and(|gone| gone == chunk.len());
+        if !all {
+            // Another was faster with some of them, and gives back as much.
+            sizes.sort_unstable();
+            sizes.truncate(usize::try_from(gone).unwrap_or(usize::MAX));
+        }
+        if gone > 0 {
+            let bytes = sizes.into_iter().fold(0, i64::saturating_add);
             give_back(db, address, values::number(gone), bytes).await?;
+        }
+        if all || gone == 0 {
+            doubt.resolve();
         }
         deleted = deleted.saturating_add(gone);
     }

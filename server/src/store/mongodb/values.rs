@@ -2,8 +2,8 @@
 //!
 //! Ids, keys and hashes are binary of fixed length. A u64 is stored as the i64 with the same bits. Times are ms since 1970.
 
-use mongodb::bson::Binary;
 use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, RawDocumentBuf};
 use sealpost_api::ids::RowId;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId, UnixMillis};
 
@@ -36,6 +36,12 @@ pub(super) fn address(address: &DeviceAddress) -> Binary {
 /// Bytes of a fixed length from a binary.
 pub(super) fn fixed<const N: usize>(binary: &Binary) -> Result<[u8; N], DbError> {
     binary.bytes.as_slice().try_into().map_err(|_| DbError::Corrupt("a binary of another length"))
+}
+
+/// The id of a document of which nothing else need be true.
+pub(super) fn raw_id(raw: &RawDocumentBuf) -> Result<Binary, DbError> {
+    let id = raw.get_binary("_id").map_err(|_| DbError::Corrupt("a document with an id of another kind"))?;
+    Ok(binary(id.bytes))
 }
 
 /// An account id from a binary.
@@ -104,7 +110,7 @@ pub(super) fn notice_row(sequence: i64) -> RowId {
 }
 
 /// Where row ids lead: sequences of messages, and sequences of notices. Ids that were never given lead nowhere.
-pub(super) fn sequences(ids: &[RowId]) -> (Vec<i64>, Vec<i64>) {
+pub(super) fn sequences<'a>(ids: impl IntoIterator<Item = &'a RowId>) -> (Vec<i64>, Vec<i64>) {
     let (mut messages, mut notices) = (Vec::new(), Vec::new());
     for id in ids {
         match i64::try_from(id.0) {

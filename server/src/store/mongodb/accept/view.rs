@@ -4,25 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::doc;
-use sealpost_api::frames::{Copy, SendKind, SkipReason};
 use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
+use super::at_once;
 use crate::domain::window::{NumberState, NumberWindow};
 use crate::store::mongodb::documents::{Hot, Listing, Row, in_queue, listed};
 use crate::store::mongodb::error::DbError;
 use crate::store::mongodb::{Db, queue, removal, values};
+use crate::store::places::{Addressed, Load, Place, address, nobody_reached, place, size};
 use crate::store::{Accept, AcceptOutcome, QueueLimits, Refusal};
-
-/// What becomes of one device's copy.
-pub(super) enum Place {
-    /// It is queued.
-    Queued(Copy),
-    /// The device is away or its queue is full.
-    Skipped(SkipReason),
-    /// The sender account has its share of this queue already.
-    Share,
-}
 
 /// What becomes of a message.
 pub(super) enum Step {
@@ -34,21 +25,16 @@ pub(super) enum Step {
     Write(Vec<(DeviceAddress, Place)>),
 }
 
-/// What one account has waiting in the queue of one device.
-#[derive(Clone, Copy, Default)]
-struct Share {
-    messages: u64,
-    bytes: u64,
-}
-
 /// See the module.
 pub(super) struct View {
     listings: BTreeMap<AccountId, Listing>,
     /// As read; `messages` and `bytes` with what this batch adds.
     hot: BTreeMap<DeviceAddress, Hot>,
+    /// Accounts with a document that cannot be true: only what is from or to them fails.
+    corrupt: BTreeSet<AccountId>,
     /// With what this batch adds.
     windows: HashMap<DeviceAddress, NumberWindow>,
-    shares: HashMap<(DeviceAddress, AccountId), Share>,
+    shares: HashMap<(DeviceAddress, AccountId), Load>,
 }
 
 fn refused(refusal: Refusal) -> Step {
@@ -60,20 +46,29 @@ impl View {
         let accounts: BTreeSet<AccountId> =
             accepts.iter().flat_map(|(accept, _)| [accept.from.account, accept.send.to]).collect();
         let (listings, hot) =
-            tokio::try_join!(removal::listings(db, accounts.iter().copied()), db.all_hot(accounts.iter().copied()))?;
-        let mut view = Self { listings, hot, windows: HashMap::new(), shares: HashMap::new() };
+            tokio::try_join!(removal::sound_listings(db, &accounts), db.sound_hot(accounts.iter().copied()))?;
+        let ((listings, corrupt), (hot, corrupt_hot)) = (listings, hot);
+        let mut view = Self { listings, hot, corrupt, windows: HashMap::new(), shares: HashMap::new() };
+        let mut new = Vec::new();
         for (account, listing) in &view.listings {
-            for device in &listing.devices {
-                let address = values::join(*account, device.id, &device.registration)?;
+            let Ok(devices) = listed(*account, &listing.devices) else {
+                view.corrupt.insert(*account);
+                continue;
+            };
+            for (address, device) in devices.into_iter().zip(&listing.devices) {
                 match view.hot.get_mut(&address) {
                     Some(hot) => hot.last_seen_at = hot.last_seen_at.max(device.since),
-                    None => {
-                        queue::ensure(db, &address, device.since).await?;
-                        view.hot.insert(address, Hot::new(&address, device.since));
-                    }
+                    None if corrupt_hot.contains(&address) => drop(view.corrupt.insert(*account)),
+                    None => new.push((address, device.since)),
                 }
             }
         }
+        let mut making = Vec::with_capacity(new.len());
+        for (address, since) in new {
+            view.hot.insert(address, Hot::new(&address, since));
+            making.push(async move { queue::ensure(db, &address, since).await });
+        }
+        at_once(making).await.into_iter().collect::<Result<(), DbError>>()?;
         view.load_shares(db, accepts).await?;
         Ok(view)
     }
@@ -83,27 +78,33 @@ impl View {
         let messages = u64::try_from(accepts.len()).unwrap_or(u64::MAX);
         let bytes = |accept: &Accept| accept.send.copies.iter().map(size).fold(0, u64::saturating_add);
         let bytes = accepts.iter().map(|(accept, _)| bytes(accept)).fold(0, u64::saturating_add);
-        for (accept, _) in accepts {
+        let mut wanted = BTreeSet::new();
+        for (accept, _) in accepts.iter().filter(|(accept, _)| !self.corrupt.contains(&accept.send.to)) {
             let Some(listing) = self.listings.get(&accept.send.to) else { continue };
             for address in listed(accept.send.to, &listing.devices)? {
-                let key = (address, accept.from.account);
-                let Some(hot) = self.hot.get(&address).filter(|_| !self.shares.contains_key(&key)) else { continue };
+                let Some(hot) = self.hot.get(&address) else { continue };
                 let limits = &accept.limits;
                 let (rows, stored) = (values::count(hot.messages).saturating_add(messages), values::count(hot.bytes));
                 let roomy = rows < limits.sender_messages_max
                     && QueueLimits::is_fair(limits.messages_max, rows, limits.messages_max, 1)
                     && QueueLimits::is_fair(limits.bytes_max, stored, limits.bytes_max, bytes);
-                if roomy {
-                    continue;
+                if !roomy {
+                    wanted.insert((address, accept.from.account));
                 }
-                let (first, last) = values::addresses(accept.from.account);
+            }
+        }
+        let mut counts = Vec::with_capacity(wanted.len());
+        for (address, sender) in wanted {
+            counts.push(async move {
+                let (first, last) = values::addresses(sender);
                 let mut of_sender = in_queue(&address);
                 of_sender.insert("from", doc! { "$gte": first, "$lte": last });
                 let (messages, bytes) = queue::count(db, of_sender).await?;
-                let share = Share { messages: values::count(messages), bytes: values::count(bytes) };
-                self.shares.insert(key, share);
-            }
+                let load = Load { messages: values::count(messages), bytes: values::count(bytes) };
+                Ok(((address, sender), load))
+            });
         }
+        self.shares = at_once(counts).await.into_iter().collect::<Result<_, DbError>>()?;
         Ok(())
     }
 
@@ -126,10 +127,14 @@ impl View {
 
     /// See [`crate::store::QueueStore::accept`]; nothing is written before all of it is decided.
     pub(super) fn decide(&mut self, accept: &Accept, now: UnixMillis) -> Result<Step, DbError> {
-        let Some(from) = self.hot.get(&accept.from).filter(|_| self.is_listed(&accept.from).unwrap_or(false)) else {
+        if [accept.from.account, accept.send.to].iter().any(|account| self.corrupt.contains(account)) {
+            return Err(DbError::Corrupt("a document has another form than it was written with"));
+        }
+        let listed_sender = self.is_listed(&accept.from)?;
+        let Some(from) = self.hot.get(&accept.from).filter(|_| listed_sender) else {
             return Ok(refused(Refusal::RecipientUnknown));
         };
-        if !left_out(22) && from.epoch != accept.epoch.0.cast_signed() {
+        if !left_out(22) && queue::is_superseded(from, accept.epoch)? {
             return Ok(refused(Refusal::Superseded));
         }
         let window = match self.windows.get(&accept.from) {
@@ -145,12 +150,24 @@ impl View {
         let Some(listing) = self.listings.get(&accept.send.to) else {
             return Ok(refused(Refusal::RecipientUnknown));
         };
-        let devices = listed(accept.send.to, &listing.devices)?;
-        let addressed = match self.address(accept, &devices, now) {
+        let devices = listed(accept.send.to, &listing.devices)?.into_iter().map(|address| {
+            let seen = self.hot.get(&address).map_or(0, |hot| hot.last_seen_at);
+            let dormant = now.since(values::millis(seen)) >= accept.limits.dormant_after_millis;
+            Addressed { key: (), address, dormant }
+        });
+        let addressed = match address(accept, devices) {
             Ok(addressed) => addressed,
             Err(refusal) => return Ok(refused(refusal)),
         };
-        let places: Vec<_> = addressed.into_iter().map(|(to, copy)| (to, self.place(&to, copy, accept, now))).collect();
+        let mut places = Vec::with_capacity(addressed.len());
+        for (to, copy) in addressed {
+            let queue = self.hot.get(&to.address).map_or_else(Load::default, |hot| Load {
+                messages: values::count(hot.messages),
+                bytes: values::count(hot.bytes),
+            });
+            let share = || Ok(self.shares.get(&(to.address, accept.from.account)).copied().unwrap_or_default());
+            places.push((to.address, place::<DbError>(copy, to.dormant, &accept.limits, queue, share)?));
+        }
         if let Some(refusal) = nobody_reached(&places) {
             return Ok(refused(refusal));
         }
@@ -159,67 +176,6 @@ impl View {
         }
         self.add(accept, window, &places);
         Ok(Step::Write(places))
-    }
-
-    /// Matches the copies with the list. A device without a copy stays only if it is dormant.
-    fn address(
-        &self,
-        accept: &Accept,
-        devices: &[DeviceAddress],
-        now: UnixMillis,
-    ) -> Result<Vec<(DeviceAddress, Option<Copy>)>, Refusal> {
-        let (mut missing, mut extra, mut stale) = (Vec::new(), Vec::new(), Vec::new());
-        let mut addressed = Vec::with_capacity(devices.len());
-        let mut copies: Vec<Option<&Copy>> = accept.send.copies.iter().map(Some).collect();
-        for address in devices.iter().filter(|address| **address != accept.from) {
-            let copy = copies
-                .iter_mut()
-                .find(|copy| copy.is_some_and(|copy| copy.device == address.device))
-                .and_then(Option::take);
-            match copy {
-                Some(copy) if copy.registration == address.registration || left_out(26) => {
-                    addressed.push((*address, Some(copy.clone())));
-                }
-                Some(copy) => stale.push(copy.device),
-                None if accept.send.kind == SendKind::Device => {}
-                None if self.dormant(address, &accept.limits, now) => addressed.push((*address, None)),
-                None => missing.push(address.device),
-            }
-        }
-        extra.extend(copies.into_iter().flatten().map(|copy| copy.device));
-        if accept.send.kind == SendKind::Device {
-            // Exactly one: what was sent beyond it is too much.
-            extra.extend(addressed.iter().skip(1).filter_map(|(_, copy)| copy.as_ref().map(|copy| copy.device)));
-        }
-        let one_is_there = accept.send.kind == SendKind::Message || addressed.len() == 1;
-        if missing.is_empty() && extra.is_empty() && stale.is_empty() && one_is_there {
-            Ok(addressed)
-        } else {
-            Err(Refusal::DevicesMismatch { missing, extra, stale })
-        }
-    }
-
-    fn dormant(&self, address: &DeviceAddress, limits: &QueueLimits, now: UnixMillis) -> bool {
-        let seen = self.hot.get(address).map_or(0, |hot| hot.last_seen_at);
-        now.since(values::millis(seen)) >= limits.dormant_after_millis
-    }
-
-    fn place(&self, to: &DeviceAddress, copy: Option<Copy>, accept: &Accept, now: UnixMillis) -> Place {
-        let limits = &accept.limits;
-        let Some(copy) = copy.filter(|_| !self.dormant(to, limits, now)) else {
-            return Place::Skipped(SkipReason::Dormant);
-        };
-        let (messages, stored) =
-            self.hot.get(to).map_or((0, 0), |hot| (values::count(hot.messages), values::count(hot.bytes)));
-        let bytes = size(&copy);
-        if messages >= limits.messages_max || stored.saturating_add(bytes) > limits.bytes_max {
-            return Place::Skipped(SkipReason::QueueFull);
-        }
-        let share = self.shares.get(&(*to, accept.from.account)).copied().unwrap_or_default();
-        let fair = left_out(24)
-            || (QueueLimits::is_fair(limits.messages_max, messages, share.messages, 1)
-                && QueueLimits::is_fair(limits.bytes_max, stored, share.bytes, bytes));
-        if share.messages >= limits.sender_messages_max || !fair { Place::Share } else { Place::Queued(copy) }
     }
 
     /// What the next message of this batch finds.
@@ -237,26 +193,6 @@ impl View {
             share.bytes = share.bytes.saturating_add(size(copy));
         }
     }
-}
-
-/// A copy's bytes.
-pub(super) fn size(copy: &Copy) -> u64 {
-    u64::try_from(copy.ciphertext.len()).unwrap_or(u64::MAX)
-}
-
-/// Why nobody gets a copy; `None` when somebody does, or when nobody had to (an account's only device writes to it).
-fn nobody_reached(places: &[(DeviceAddress, Place)]) -> Option<Refusal> {
-    if places.is_empty() || places.iter().any(|(_, place)| matches!(place, Place::Queued(_))) {
-        return None;
-    }
-    let any = |wanted: fn(&Place) -> bool| places.iter().any(|(_, place)| wanted(place));
-    Some(if any(|place| matches!(place, Place::Share)) {
-        Refusal::QueueShare
-    } else if any(|place| matches!(place, Place::Skipped(SkipReason::QueueFull))) {
-        Refusal::QueueFull
-    } else {
-        Refusal::Dormant
-    })
 }
 
 /// A number that was accepted before: a repetition, unless a copy that still waits has other bytes.

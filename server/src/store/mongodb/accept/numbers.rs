@@ -1,0 +1,113 @@
+//! Recording the numbers of a batch in its senders' windows, conditional on their epochs and on the windows that are replaced.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::{Bson, Document, doc};
+use sealpost_crypto::DeviceAddress;
+use sealpost_crypto::sabotage::left_out;
+
+use super::at_once;
+use super::plan::Plan;
+use super::view::View;
+use crate::store::mongodb::documents::{Hot, of_device};
+use crate::store::mongodb::error::{DbError, in_part};
+use crate::store::mongodb::{Db, MAJORITY_TIMEOUT, TRIES, pause, queue, values};
+use crate::store::{Accept, AcceptOutcome, Refusal};
+
+/// Records them with one call. Where anything was different from what was read, and where the answer does not say that all is
+/// recorded, sender by sender: recording a number twice changes nothing.
+pub(super) async fn record(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
+    let mut senders: BTreeMap<DeviceAddress, Vec<usize>> = BTreeMap::new();
+    for (place, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.is_open()) {
+        senders.entry(plan.accept.from).or_default().push(place);
+    }
+    let read: &[Plan<'_>] = plans;
+    let accepts = |places: &[usize]| -> Vec<&Accept> {
+        places.iter().filter_map(|place| read.get(*place)).map(|plan| plan.accept).collect()
+    };
+    let mut updates = Vec::with_capacity(senders.len());
+    for (from, places) in &senders {
+        let accepts = accepts(places);
+        let Some(hot) = view.hot(from).filter(|hot| is_of(hot, &accepts)) else { continue };
+        updates.extend(next(from, hot, &accepts).ok().map(|(same, next)| doc! { "q": same, "u": next }));
+    }
+    let all = updates.len() > 1 && updates.len() == senders.len() && record_all(db, updates).await;
+    let mut recording = Vec::with_capacity(senders.len());
+    for (from, places) in senders {
+        let accepts = accepts(&places);
+        recording.push(async move {
+            let recorded = if all { Ok(true) } else { record_one(db, view, &from, &accepts).await };
+            (places, recorded)
+        });
+    }
+    for (places, recorded) in at_once(recording).await {
+        let recorded = recorded.map_err(in_part);
+        for place in places {
+            let Some(plan) = plans.get_mut(place) else { continue };
+            let outcome = recorded.clone().map(|recorded| match recorded {
+                true => plan.accepted(),
+                false => AcceptOutcome::Withdrawn(Refusal::Superseded),
+            });
+            plan.end(outcome);
+        }
+    }
+}
+
+/// Whether the document is of the connection that these came on.
+fn is_of(hot: &Hot, accepts: &[&Accept]) -> bool {
+    left_out(22) || accepts.iter().all(|accept| hot.epoch == accept.epoch.0.cast_signed())
+}
+
+/// The window as it was read, and the one with these numbers.
+fn next(from: &DeviceAddress, read: &Hot, accepts: &[&Accept]) -> Result<(Document, Document), DbError> {
+    let mut window = read.window()?;
+    for accept in accepts {
+        window.record(accept.send.number);
+    }
+    let mut same = of_device(from);
+    same.extend(doc! { "epoch": read.epoch, "window_rev": read.window_rev });
+    let next = doc! { "$set": {
+        "highest": window.highest().0.cast_signed(),
+        "window": values::binary(&window.to_bitmap()),
+        "window_rev": read.window_rev.saturating_add(1),
+    } };
+    Ok((same, next))
+}
+
+/// Whether all of these updates found what they change, and a majority has them in its journals.
+async fn record_all(db: &Db, updates: Vec<Document>) -> bool {
+    let wanted = i64::try_from(updates.len()).unwrap_or(i64::MAX);
+    let timeout = i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+    let update = doc! {
+        "update": db.devices.name(),
+        "updates": updates,
+        "ordered": false,
+        "writeConcern": { "w": "majority", "j": true, "wtimeout": timeout },
+    };
+    let Ok(done) = db.database.run_command(update).await else { return false };
+    let found = match done.get("n") {
+        Some(Bson::Int32(found)) => i64::from(*found),
+        Some(Bson::Int64(found)) => *found,
+        _ => 0,
+    };
+    found == wanted && !done.contains_key("writeErrors") && !done.contains_key("writeConcernError")
+}
+
+/// Whether the numbers were recorded; not, when the sender has a newer connection.
+async fn record_one(db: &Db, view: &View, from: &DeviceAddress, accepts: &[&Accept]) -> Result<bool, DbError> {
+    let Some(epoch) = accepts.first().map(|accept| accept.epoch) else { return Ok(true) };
+    let mut hot = view.hot(from).cloned();
+    for tried in 1..=TRIES {
+        let Some(read) = hot else { return Ok(false) };
+        if !left_out(22) && queue::is_superseded(&read, epoch)? {
+            return Ok(false);
+        }
+        let (same, next) = next(from, &read, accepts)?;
+        if db.devices.update_one(same, next).await?.matched_count == 1 {
+            return Ok(true);
+        }
+        pause(tried).await;
+        hot = db.hot(from).await?;
+    }
+    Err(DbError::Contended)
+}
