@@ -17,12 +17,14 @@ use crate::store::embedded::EmbeddedOptions;
 mod args;
 mod load;
 mod maintenance;
+mod moving;
 mod store;
 
 pub use args::{Cli, Command, DoctorArgs, LogFormat, MigrateArgs, Registration, ServeArgs};
 pub(crate) use load::default_data;
 pub use load::{LoadError, load};
 pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
+pub use moving::{MoveAddress, MoveArgs};
 pub use store::{StoreAddress, StoreAddressError};
 
 /// What one sender account may take of one device's queue: a tenth, so that ten strangers are needed to fill it.

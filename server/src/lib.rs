@@ -18,6 +18,7 @@ pub mod logging;
 pub mod maintenance;
 pub mod metrics;
 pub mod migrate;
+pub mod moving;
 pub mod relay;
 pub mod serve;
 pub mod service;

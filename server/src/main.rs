@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use sealpost_server::config::{Cli, Command, Config, ServeArgs, load};
-use sealpost_server::{admin, doctor, hardening, logging, maintenance, migrate, serve};
+use sealpost_server::{admin, doctor, hardening, logging, maintenance, migrate, moving, serve};
 
 fn main() -> ExitCode {
     hardening::begin();
@@ -29,6 +29,7 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Doctor(args) => return doctor::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Move(args) => moving::run(&args),
         Command::Backup(args) => maintenance::backup(&args),
         Command::Restore(args) => maintenance::restore(&args),
         Command::Verify(args) => maintenance::verify(&args),

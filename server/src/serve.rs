@@ -36,7 +36,7 @@ use reload::Reload;
 
 pub use listen::{Listen, ListenError};
 pub use public::serve_plain;
-pub use secrets::{SecretsError, write_new_token_keys};
+pub use secrets::{SecretsError, read_retired_names_key, write_new_token_keys};
 
 /// How long the end of a stream may take when the server stops; what is still open then is cut.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

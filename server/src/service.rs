@@ -52,6 +52,8 @@ pub struct ServiceSettings {
     pub stream: StreamSettings,
 }
 
+pub(crate) use accounts::retired_name;
+
 /// See [`ServiceSettings::retired_names_key`]. A secret: it has no readable `Debug`.
 #[derive(Clone)]
 pub struct RetiredNamesKey([u8; 32]);

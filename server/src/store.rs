@@ -19,6 +19,7 @@ pub mod embedded;
 pub mod mongodb;
 mod places;
 mod queue;
+pub mod transfer;
 
 pub use admin::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreFigures};
 pub use queue::{Accept, AcceptOutcome, ExpiredRows, OpenConnection, QueueItem, QueueLimits, QueueStore, Refusal};

@@ -19,6 +19,7 @@ mod process {
     mod login_flood;
     mod metrics;
     mod mongodb;
+    mod moving;
     mod nginx;
     mod power;
     mod proxy;

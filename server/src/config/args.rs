@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreAddress;
 use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
+use super::moving::MoveArgs;
 use crate::admin::AdminArgs;
 use crate::domain::address::TrustedProxies;
 
@@ -37,6 +38,8 @@ pub enum Command {
     /// Look whether the store is such that nothing accepted gets lost, and say what to change; or whether a running server
     /// carries messages (--e2e).
     Doctor(DoctorArgs),
+    /// Carry everything from one kind of store to the other, while no server runs.
+    Move(MoveArgs),
     /// Copy everything that is needed to run again, while the server runs.
     Backup(BackupArgs),
     /// Make a data folder from a backup; everybody logs in again.

@@ -36,6 +36,9 @@ pub enum StoreAddressError {
     /// It is of no kind that is known.
     #[error("the store must be `embedded` or begin with mongodb://")]
     Unknown,
+    /// An embedded store without its folder, where one must be named.
+    #[error("name the folder of the embedded store, as in embedded:/var/lib/sealpost")]
+    NoFolder,
     /// Its file cannot be read.
     #[error("the file with the store's address, {}, cannot be read", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
@@ -83,11 +86,19 @@ impl StoreConfig {
 /// # Errors
 /// [`StoreAddressError`]
 fn read(path: &Path) -> Result<StoreAddress, StoreAddressError> {
+    text_of(path)?.parse()
+}
+
+/// What a file with an address holds.
+///
+/// # Errors
+/// [`StoreAddressError`]
+pub(super) fn text_of(path: &Path) -> Result<String, StoreAddressError> {
     let failed = |error| StoreAddressError::Read(path.to_owned(), error);
     if std::fs::metadata(path).map_err(failed)?.len() > FILE_MAX_BYTES {
         return Err(StoreAddressError::TooLarge(path.to_owned()));
     }
-    std::fs::read_to_string(path).map_err(failed)?.parse()
+    std::fs::read_to_string(path).map_err(failed)
 }
 
 #[cfg(test)]

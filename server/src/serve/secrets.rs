@@ -123,6 +123,16 @@ impl Secrets {
     }
 }
 
+/// The key of retired names that a folder has.
+///
+/// # Errors
+/// [`SecretsError`]
+pub fn read_retired_names_key(folder: &Path) -> Result<RetiredNamesKey, SecretsError> {
+    let path = folder.join(RETIRED_NAMES_KEY);
+    let text = read(&path)?;
+    Ok(RetiredNamesKey::from_bytes(*decode(&path, text.trim_ascii())?))
+}
+
 /// Writes new keys for access tokens in place of what a data folder has: no token issued before is good any more.
 ///
 /// # Errors

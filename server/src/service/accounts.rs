@@ -327,7 +327,7 @@ pub(super) fn check_new_password(password: &Password) -> Result<(), ServiceError
 
 /// Under which the name stays retired when the account is deleted. Keyed, so that whoever copies the database cannot try
 /// names against it.
-fn retired_name(key: &RetiredNamesKey, username: &Username) -> Result<[u8; 32], ServiceError> {
+pub(crate) fn retired_name(key: &RetiredNamesKey, username: &Username) -> Result<[u8; 32], ServiceError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).map_err(ServiceError::internal)?;
     mac.update(username.as_str().as_bytes());
     Ok(mac.finalize().into_bytes().into())

@@ -28,6 +28,7 @@ use self::readers::Readers;
 use self::shared::Shared;
 use self::space::Space;
 pub use self::space::{DiskSpace, FreeSpace};
+pub use self::transfer::EmbeddedTransfer;
 pub use self::verify::{Report, TableReport, inspect};
 pub use self::watch::{FileSizes, NoObserver, StoreObserver};
 use self::writer::{Message, Tx};
@@ -56,6 +57,7 @@ mod rows;
 mod sessions;
 mod shared;
 mod space;
+mod transfer;
 mod verify;
 mod watch;
 mod writer;
@@ -132,6 +134,22 @@ pub enum OpenError {
         mode: u32,
         /// The mode it should have.
         wanted: u32,
+    },
+    /// A move into it has begun and not finished.
+    #[error("a move into {} has not finished; run the same `sealpost-server move` again, or delete {}/moving", path.display(), path.display())]
+    Moving {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What it holds has gone elsewhere.
+    #[error(
+        "what was here was moved to another store; start the server with --store, as that one. To go on from here all the same, \
+         without what was sent there since, delete {}",
+        note.display()
+    )]
+    Moved {
+        /// The file that says so.
+        note: PathBuf,
     },
     /// Another process has it open.
     #[error("another process uses the data folder {}", path.display())]
@@ -242,6 +260,7 @@ impl EmbeddedStore {
         if folder.is_restoring() {
             return Err(OpenError::Restoring { path: path.to_owned() });
         }
+        transfer::refuse_moved(&folder)?;
         Self::open_locked(&folder, lock, options, random).map_err(|error| error.or_damaged(&folder))
     }
 

@@ -40,6 +40,7 @@ use self::documents::{Account, Hot, Invite, ListRow, Notice, Prekeys, Row};
 use self::doubt::Doubtful;
 use self::error::DbError;
 use self::recount::Suspects;
+pub use self::transfer::MongoTransfer;
 use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 
 mod accept;
@@ -63,6 +64,7 @@ mod recount;
 mod removal;
 mod restore;
 mod sessions;
+mod transfer;
 mod values;
 mod verify;
 
@@ -222,6 +224,7 @@ impl MongoStore {
             doubtful: Arc::default(),
         };
         migrations::apply(&db, now).await?;
+        transfer::refuse_moved(&db.database).await?;
         let ids = restore::ids(&db, &server, &store).await?;
         let accepting = Accepting::begin(&db);
         Ok(Self {
