@@ -18,6 +18,8 @@ mod args;
 mod load;
 mod maintenance;
 mod moving;
+mod relay;
+mod secrets;
 mod store;
 
 pub use args::{Cli, Command, DoctorArgs, LogFormat, MigrateArgs, Registration, ServeArgs};
@@ -25,6 +27,8 @@ pub(crate) use load::default_data;
 pub use load::{LoadError, load};
 pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 pub use moving::{MoveAddress, MoveArgs};
+pub use relay::{RelayConfig, RelayConfigError, SecretsConfig};
+pub use secrets::{SecretsArgs, SecretsCommand};
 pub use store::{StoreAddress, StoreAddressError};
 
 /// What one sender account may take of one device's queue: a tenth, so that ten strangers are needed to fill it.
@@ -71,6 +75,10 @@ pub struct Config {
     pub queue: QueueConfig,
     /// The database.
     pub store: StoreConfig,
+    /// How the node hears of others.
+    pub relay: RelayConfig,
+    /// Where the secrets are that nodes share.
+    pub secrets: SecretsConfig,
     /// Where a secret for password hashes is kept apart from the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pepper_file: Option<PathBuf>,

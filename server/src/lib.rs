@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod moving;
 pub mod relay;
+pub mod secrets;
 pub mod serve;
 pub mod service;
 pub mod store;

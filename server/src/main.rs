@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use sealpost_server::config::{Cli, Command, Config, ServeArgs, load};
-use sealpost_server::{admin, doctor, hardening, logging, maintenance, migrate, moving, serve};
+use sealpost_server::{admin, doctor, hardening, logging, maintenance, migrate, moving, secrets, serve};
 
 fn main() -> ExitCode {
     hardening::begin();
@@ -33,6 +33,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Backup(args) => maintenance::backup(&args),
         Command::Restore(args) => maintenance::restore(&args),
         Command::Verify(args) => maintenance::verify(&args),
+        Command::Secrets(args) => secrets::run(&args),
     }
     .map(|()| ExitCode::SUCCESS)
 }

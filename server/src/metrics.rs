@@ -8,6 +8,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, R
 use sealpost_api::problem::ProblemCode;
 
 use crate::http::ROUTES;
+use crate::relay::{RelayCounts, RelayState};
 use crate::service::ServiceMetrics;
 use crate::service::hub::CloseReason;
 use crate::service::limiter::LimitName;
@@ -55,8 +56,19 @@ pub struct Metrics {
     closed: IntCounterVec,
     commit_seconds: Histogram,
     commit_operations: Histogram,
+    relay: Relayed,
     figures: Figures,
     process: process::Process,
+}
+
+/// What goes between nodes.
+#[derive(Debug)]
+struct Relayed {
+    wanted: IntGauge,
+    connected: IntGauge,
+    sent: IntCounter,
+    heard: IntCounter,
+    dropped: IntCounter,
 }
 
 /// What is looked at once in a while.
@@ -136,6 +148,7 @@ impl Metrics {
                 "Operations that shared a commit.",
                 COMMIT_OPERATIONS,
             )?,
+            relay: Relayed::new(&make)?,
             figures: Figures::new(&make)?,
             process: process::Process::new(&make)?,
             registry: make.0,
@@ -167,6 +180,18 @@ impl Metrics {
         }
     }
 
+    /// Keeps how the node hears of others, and what the relay has carried by now.
+    pub fn relay_looked(&self, state: RelayState, counts: RelayCounts) {
+        let relay = &self.relay;
+        relay.wanted.set(i64::from(matches!(state, RelayState::Connected | RelayState::Disconnected)));
+        relay.connected.set(i64::from(state == RelayState::Connected));
+        for (counter, now) in
+            [(&relay.sent, counts.sent), (&relay.heard, counts.heard), (&relay.dropped, counts.dropped)]
+        {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
+    }
+
     /// The text format of Prometheus, with the number of open streams and what the process uses as of now.
     #[must_use]
     pub fn render(&self, streams: usize) -> String {
@@ -179,6 +204,21 @@ impl Metrics {
             let _never = write!(text, "# {error}");
         }
         text
+    }
+}
+
+impl Relayed {
+    fn new(make: &Make) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            wanted: make.gauge("sealpost_relay_wanted", "Whether the node is told to use a relay.")?,
+            connected: make.gauge("sealpost_relay_connected", "Whether the relay is connected.")?,
+            sent: make.counter("sealpost_relay_sent_total", "Hints to other nodes handed to the relay.")?,
+            heard: make.counter("sealpost_relay_heard_total", "Hints of other nodes heard from the relay.")?,
+            dropped: make.counter(
+                "sealpost_relay_dropped_total",
+                "Hints that the relay did not carry, or that could not be read.",
+            )?,
+        })
     }
 }
 

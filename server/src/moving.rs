@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::{MoveAddress, MoveArgs};
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
-use crate::serve::read_retired_names_key;
+use crate::secrets::read_retired_names_key;
 use crate::service::{RetiredNamesKey, retired_name};
 use crate::store::embedded::EmbeddedTransfer;
 use crate::store::mongodb::MongoTransfer;

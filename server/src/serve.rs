@@ -14,6 +14,7 @@ use crate::config::{Config, ServeArgs, TlsConfig};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
+use crate::secrets::Secrets;
 use crate::service::{Core, Services};
 use crate::store::StoreError;
 use crate::tls::{Certificates, Source, names};
@@ -27,7 +28,6 @@ mod process;
 mod public;
 mod ready;
 mod reload;
-mod secrets;
 mod tasks;
 
 use opened::Opened;
@@ -36,7 +36,6 @@ use reload::Reload;
 
 pub use listen::{Listen, ListenError};
 pub use public::serve_plain;
-pub use secrets::{SecretsError, read_retired_names_key, write_new_token_keys};
 
 /// How long the end of a stream may take when the server stops; what is still open then is cut.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,10 +105,16 @@ async fn serve_store(
     random: Arc<dyn Random>,
     opened: &Opened,
 ) -> Result<()> {
-    let secrets = secrets::Secrets::load(&config.data, config.pepper_file.as_deref(), random.as_ref())?;
+    let places = opened.secrets(&config)?;
+    let secrets = Secrets::load(&places, random.as_ref())?;
+    let refused = || format!("the secrets in {} cannot be used", places.folder.display());
+    secrets.fingerprints()?.agree(opened.store().as_ref(), opened.is_shared()).await.with_context(refused)?;
     let certificates = certificates(&config, &listen, clock.as_ref())?;
     let built_in_loopback = listen.is_loopback() && matches!(config.tls, TlsConfig::BuiltIn);
-    let core = build::core(&config, built_in_loopback, &secrets, opened.store(), clock, random, Arc::clone(&metrics))?;
+    let (hub, hearing) = build::hub();
+    let relay = build::relay(&config, opened, Arc::clone(&hearing)).await?;
+    let world = build::World { store: opened.store(), clock, random, hub, relay, metrics: Arc::clone(&metrics) };
+    let core = build::core(&config, built_in_loopback, &secrets, world)?;
     let services = Services::new(Arc::clone(&core));
 
     let public = listen.bind()?;
@@ -120,6 +125,7 @@ async fn serve_store(
     let public_handle = public::start(&config, connections_max, public, certificates.as_ref(), services.clone())?;
     tasks::watch_store(opened.clone(), Arc::clone(&core.clock), Arc::clone(&metrics));
     tasks::begin(&core, certificates.clone(), listen.host().to_owned());
+    tasks::follow_others(&core, hearing);
 
     let operator = Arc::new(Operator {
         services: services.clone(),
@@ -130,6 +136,8 @@ async fn serve_store(
             args,
             current: Mutex::new(config.clone()),
             core: Arc::clone(&core),
+            places,
+            is_shared: opened.is_shared(),
             certificates: certificates.clone(),
             host: listen.host().to_owned(),
             log,

@@ -22,6 +22,7 @@ pub mod hub;
 mod keys;
 pub mod limiter;
 pub mod metrics;
+pub mod nodes;
 pub mod passwords;
 pub mod places;
 pub mod prekeys;
@@ -122,7 +123,7 @@ impl Core {
     /// Tells an account's devices that it has a new device list.
     pub fn announce_device_list(&self, account: AccountId, version: u64) {
         self.hub.notify_account(&account, Notice::DeviceListChanged { account, version });
-        self.relay.publish(Hint::DeviceListChanged(account, version));
+        self.relay.publish(Hint::DeviceListChanged(account));
     }
 }
 

@@ -17,11 +17,13 @@ use sealpost_crypto::{
 mod admin;
 pub mod embedded;
 pub mod mongodb;
+mod nodes;
 mod places;
 mod queue;
 pub mod transfer;
 
 pub use admin::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreFigures};
+pub use nodes::{DeviceGlance, Fact, NodeStore};
 pub use queue::{Accept, AcceptOutcome, ExpiredRows, OpenConnection, QueueItem, QueueLimits, QueueStore, Refusal};
 
 /// Why a store could not do what it was asked. None of these says anything about the data asked for.
@@ -51,7 +53,7 @@ pub enum StoreError {
 /// Everything that the services need of a back end.
 #[async_trait]
 pub trait Store:
-    AccountStore + SessionStore + DeviceStore + PrekeyStore + QueueStore + AdminStore + Send + Sync + 'static
+    AccountStore + SessionStore + DeviceStore + PrekeyStore + QueueStore + AdminStore + NodeStore + Send + Sync + 'static
 {
     /// Drawn at the first start; kept for ever.
     fn server_id(&self) -> ServerId;

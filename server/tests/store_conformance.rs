@@ -19,6 +19,9 @@ mod engine;
 #[path = "store_conformance/expiry.rs"]
 mod expiry;
 #[cfg(test)]
+#[path = "store_conformance/nodes.rs"]
+mod nodes;
+#[cfg(test)]
 #[path = "store_conformance/prekeys.rs"]
 mod prekeys;
 #[cfg(test)]
@@ -88,6 +91,12 @@ macro_rules! conformance {
                 sessions_are_ended_only_by_their_own_account
                 after_a_restore_nothing_that_could_have_ended_is_left
                 an_ended_session_opens_no_connection;
+            nodes:
+                of_many_sessions_those_that_ended_are_left_out
+                the_session_of_a_removed_device_is_not_live
+                a_glance_shows_the_newest_connection_and_whether_something_waits
+                a_notice_is_something_that_waits
+                nodes_agree_on_what_the_first_one_said;
             prekeys:
                 threat_2_no_one_time_prekey_is_taken_twice_by_64_tasks
                 one_time_prekeys_are_taken_oldest_first_until_none_is_left

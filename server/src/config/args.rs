@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::StoreAddress;
 use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 use super::moving::MoveArgs;
+use super::secrets::SecretsArgs;
 use crate::admin::AdminArgs;
 use crate::domain::address::TrustedProxies;
+use crate::relay::nats::NatsAddress;
 
 /// `sealpost-server`.
 #[derive(Debug, Parser)]
@@ -46,6 +48,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Check a data folder or a backup, and say what of it can be read.
     Verify(VerifyArgs),
+    /// Make the keys that nodes share, look at them, and change the keys of access tokens.
+    Secrets(SecretsArgs),
 }
 
 /// How log lines look.
@@ -81,6 +85,9 @@ EXAMPLES
       sealpost-server serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem
   Behind a proxy on this machine that ends TLS:
       sealpost-server serve --listen 127.0.0.1:8080 --plain-http --trust-proxy
+  One of many nodes:
+      sealpost-server serve --store-file /etc/sealpost/store --relay-file /etc/sealpost/relay \\
+          --secrets /etc/sealpost/secrets --node node-1
 
 A flag wins over its environment variable, that over the TOML file of --config, that over the default.
 A switch may be turned off again where it is stronger: `--trust-proxy=false`, `SEALPOST_SERVER_PLAIN_HTTP=false`.
@@ -141,6 +148,32 @@ pub struct ServeArgs {
     /// A file that holds what --store takes.
     #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
     pub store_file: Option<PathBuf>,
+    /// NATS, over which nodes that share a MongoDB tell each other what is new: nats://HOST:4222, or tls://HOST:4222; several
+    /// with commas between. One with a password belongs into --relay-file.
+    #[arg(
+        long,
+        env = "SEALPOST_SERVER_RELAY",
+        value_name = "URL",
+        hide_env_values = true,
+        conflicts_with = "relay_file"
+    )]
+    pub relay: Option<NatsAddress>,
+    /// A file that holds what --relay takes.
+    #[arg(long, env = "SEALPOST_SERVER_RELAY_FILE", value_name = "FILE")]
+    pub relay_file: Option<PathBuf>,
+    /// The authorities that the relay's certificate may be from, PEM [default: the system's].
+    #[arg(long, env = "SEALPOST_SERVER_RELAY_CA", value_name = "FILE")]
+    pub relay_ca: Option<PathBuf>,
+    /// This node's certificate for the relay, PEM, where NATS asks for one.
+    #[arg(long, env = "SEALPOST_SERVER_RELAY_CERT", value_name = "FILE")]
+    pub relay_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, env = "SEALPOST_SERVER_RELAY_KEY", value_name = "FILE")]
+    pub relay_key: Option<PathBuf>,
+    /// The folder with the keys that all nodes of a MongoDB must share; `sealpost-server secrets` makes it [default: the data
+    /// folder].
+    #[arg(long, env = "SEALPOST_SERVER_SECRETS", value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
     /// A file with a secret that is mixed into password hashes; keep it apart from the database, and never change it.
     #[arg(long, env = "SEALPOST_SERVER_PEPPER_FILE", value_name = "FILE")]
     pub pepper_file: Option<PathBuf>,

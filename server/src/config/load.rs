@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::args::Registration;
 use super::{
-    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Config, LogConfig, LogFormat, QueueConfig, ServeArgs, StoreConfig,
-    StreamConfig, TlsConfig,
+    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Config, LogConfig, LogFormat, QueueConfig, RelayConfig, SecretsConfig,
+    ServeArgs, StoreConfig, StreamConfig, TlsConfig,
 };
 use crate::domain::address::TrustedProxies;
 use crate::service::limiter::{Limit, LimitError, LimitTable};
@@ -73,6 +73,8 @@ struct FileConfig {
     stream: StreamConfig,
     queue: QueueConfig,
     store: StoreConfig,
+    relay: RelayConfig,
+    secrets: SecretsConfig,
     pepper_file: Option<PathBuf>,
     limits: BTreeMap<String, Limit>,
 }
@@ -106,6 +108,7 @@ impl Config {
 }
 
 fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
+    let relay = RelayConfig::merge(&args, file.relay);
     let tls = tls(&args, file.tls)?;
     let registration = args.registration.map(|policy| match policy {
         Registration::Open => RegistrationPolicy::Open,
@@ -163,6 +166,8 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
             uri_file: args.store_file.or(file.store.uri_file.filter(|_| args.store.is_none())),
             ..file.store
         },
+        relay,
+        secrets: SecretsConfig { folder: args.secrets.or(file.secrets.folder) },
         pepper_file: args.pepper_file.or(file.pepper_file),
         limits: limits(file.limits)?,
     })

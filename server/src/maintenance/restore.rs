@@ -17,7 +17,7 @@ use super::{files, verify};
 use crate::config::{RestoreArgs, default_data};
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use crate::files::private_folder;
-use crate::serve::write_new_token_keys;
+use crate::secrets::write_new_token_keys;
 use crate::store::embedded::{DATABASE, EmbeddedOptions, EmbeddedStore, LOCK, RESTORING, lock_folder};
 use crate::store::{AfterRestore, Store as _};
 

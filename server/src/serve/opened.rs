@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::ready;
 use crate::config::{Config, StoreAddress};
 use crate::domain::clock::{Clock, Random};
 use crate::metrics::Metrics;
+use crate::secrets::Places;
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, FileSizes, OpenError, StoreObserver, hold_folder};
 use crate::store::mongodb::MongoStore;
@@ -69,6 +70,26 @@ impl Opened {
             Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
             Self::Mongo { store, .. } => Arc::clone(store) as Arc<dyn Store>,
         }
+    }
+
+    /// Whether other nodes may work on it at the same time.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Mongo { .. })
+    }
+
+    /// Where this node's secrets are. With the embedded store that is the data folder, which a backup takes whole.
+    pub(super) fn secrets(&self, config: &Config) -> Result<Places> {
+        if config.secrets.folder.is_some() && !self.is_shared() {
+            bail!(
+                "a secrets folder is for nodes that share a MongoDB; with the embedded store the secrets are in the data \
+                 folder: leave --secrets out, or name the MongoDB with --store"
+            );
+        }
+        Ok(Places {
+            folder: config.secrets.folder.clone().unwrap_or_else(|| config.data.clone()),
+            data: config.data.clone(),
+            pepper: config.pepper_file.clone(),
+        })
     }
 
     /// Waits until the store has stopped for good, and says why. A MongoDB may always come back.

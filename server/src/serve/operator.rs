@@ -154,7 +154,7 @@ impl Operator {
                 };
                 Ok((Reply::Restored(item), None))
             }
-            Request::Reload => self.reload.run().map(|reloaded| (Reply::Reloaded(reloaded), None)),
+            Request::Reload => self.reload.run().await.map(|reloaded| (Reply::Reloaded(reloaded), None)),
         }
     }
 

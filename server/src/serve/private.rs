@@ -10,6 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::metrics::Metrics;
+use crate::relay::RelayState;
 use crate::service::Services;
 
 /// Scrapers and probes: few, and one worker is enough for them.
@@ -27,6 +28,8 @@ struct Health {
     version: &'static str,
     /// What `Sent` promises.
     durability: &'static str,
+    /// How it hears of other nodes.
+    relay: &'static str,
     streams: usize,
     passwords_waiting: usize,
     /// Why nothing can be stored now.
@@ -54,6 +57,8 @@ pub(super) fn start(listener: TcpListener, services: Services, metrics: Arc<Metr
 }
 
 async fn show_metrics(shared: web::Data<Shared>) -> HttpResponse {
+    let relay = &shared.services.core().relay;
+    shared.metrics.relay_looked(relay.state(), relay.counts());
     let text = shared.metrics.render(shared.services.core().hub.connections());
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).content_type(ContentType::plaintext()).body(text)
 }
@@ -74,9 +79,15 @@ async fn readyz(shared: web::Data<Shared>) -> HttpResponse {
 fn health(shared: &Shared, reason: Option<String>) -> Health {
     let core = shared.services.core();
     Health {
-        status: if reason.is_none() { "ok" } else { "unavailable" },
+        // Without its relay a node delivers all the same, some seconds later; to take it out would help nobody.
+        status: match (&reason, core.relay.state()) {
+            (Some(_), _) => "unavailable",
+            (None, RelayState::Disconnected) => "degraded",
+            (None, _) => "ok",
+        },
         version: env!("CARGO_PKG_VERSION"),
         durability: core.store.durability(),
+        relay: core.relay.state().as_str(),
         streams: core.hub.connections(),
         passwords_waiting: core.passwords.waiting(),
         reason,

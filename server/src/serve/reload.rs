@@ -1,6 +1,6 @@
 //! Reading the configuration file and the certificate again while the server runs.
 //!
-//! Rate limits, the log filter and the certificate change at once; everything else is named and waits for a restart. What is
+//! Rate limits, the log filter, the certificate and the keys of access tokens change at once; everything else is named and waits for a restart. What is
 //! not valid changes nothing.
 
 use std::collections::BTreeSet;
@@ -13,8 +13,10 @@ use crate::admin::protocol::{Failure, Reloaded};
 use crate::admin::socket::failure;
 use crate::config::{Config, LoadError, ServeArgs, load};
 use crate::logging::{LogControl, LoggingError};
+use crate::secrets::{AgreeError, Places, Secrets, SecretsError};
 use crate::service::Core;
 use crate::service::limiter::LimitError;
+use crate::service::tokens::TokensError;
 use crate::tls::{Certificates, TlsError, names};
 
 /// Why nothing was reloaded.
@@ -28,6 +30,12 @@ enum ReloadError {
     Log(#[from] LoggingError),
     #[error(transparent)]
     Certificate(#[from] TlsError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Disagreed(#[from] AgreeError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
 }
 
 /// What it takes to read them again.
@@ -35,6 +43,8 @@ pub(super) struct Reload {
     pub(super) args: ServeArgs,
     pub(super) current: Mutex<Config>,
     pub(super) core: Arc<Core>,
+    pub(super) places: Places,
+    pub(super) is_shared: bool,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) host: String,
     pub(super) log: LogControl,
@@ -42,8 +52,8 @@ pub(super) struct Reload {
 
 impl Reload {
     /// Reads them again, and says what has changed.
-    pub(super) fn run(&self) -> Result<Reloaded, Failure> {
-        self.try_run().map_err(|error| {
+    pub(super) async fn run(&self) -> Result<Reloaded, Failure> {
+        self.try_run().await.map_err(|error| {
             let mut text = format!("nothing was changed: {error}");
             let mut cause = std::error::Error::source(&error);
             while let Some(source) = cause {
@@ -54,7 +64,9 @@ impl Reload {
         })
     }
 
-    fn try_run(&self) -> Result<Reloaded, ReloadError> {
+    async fn try_run(&self) -> Result<Reloaded, ReloadError> {
+        let secrets = Secrets::load(&self.places, self.core.random.as_ref())?;
+        secrets.fingerprints()?.agree(self.core.store.as_ref(), self.is_shared).await?;
         let mut current = self.current.lock();
         let fresh = load(self.args.clone())?;
         // All that can fail comes before the first change.
@@ -65,6 +77,9 @@ impl Reload {
             None => false,
         };
         let mut changed = Vec::new();
+        if self.core.tokens.replace(&secrets.token_keys())? {
+            changed.push("token_keys.json: other keys of access tokens".to_owned());
+        }
         if certificate_changed {
             changed.push("certificate: exchanged; new connections get it".to_owned());
         }

@@ -1,4 +1,4 @@
-//! What goes on beside the calls: expiry, the certificate's renewal, and the sweep of a node that has others beside it.
+//! What goes on beside the calls: expiry, the certificate's renewal, and following other nodes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,15 +8,15 @@ use crate::catch::catching;
 use crate::domain::clock::Clock;
 use crate::metrics::Metrics;
 use crate::service::Core;
+use crate::service::nodes::Hearing;
 use crate::tls::{Certificates, names};
 
 /// Between two looks for what has expired.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two looks at the certificate.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(3600);
-/// Between two sweeps of the connected devices' queues: hints of other nodes may be lost.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
-
+/// Before something that broke down begins again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Between two looks at the whole store, at least.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
 /// Looking takes at most one part in so many of one reader's time: a store with millions of rows is looked at less often.
@@ -61,13 +61,27 @@ pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, h
             }
         });
     }
-    if !core.relay.is_local() {
-        let hub = Arc::clone(&core.hub);
-        actix_web::rt::spawn(async move {
-            loop {
-                tokio::time::sleep(SWEEP_INTERVAL).await;
-                hub.wake_all();
-            }
-        });
+}
+
+/// Begins what a node does because others share its store; it ends with the process.
+pub(super) fn follow_others(core: &Arc<Core>, hearing: Arc<Hearing>) {
+    if core.relay.is_local() {
+        return;
     }
+    again(core, &hearing, async |core, hearing| core.follow_wakes(hearing).await);
+    again(core, &hearing, async |core, hearing| core.follow_sessions(hearing).await);
+    again(core, &hearing, async |core, hearing| core.follow_devices(hearing).await);
+}
+
+/// Does something that does not end, and begins again should it break down.
+fn again(core: &Arc<Core>, hearing: &Arc<Hearing>, follow: impl AsyncFn(&Core, &Hearing) + 'static) {
+    let (core, hearing) = (Arc::clone(core), Arc::clone(hearing));
+    actix_web::rt::spawn(async move {
+        loop {
+            if let Err(error) = catching(core.metrics.as_ref(), follow(&core, &hearing)).await {
+                tracing::error!(%error, "what other nodes do could not be followed");
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    });
 }

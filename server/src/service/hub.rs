@@ -3,7 +3,7 @@
 //! The hub wakes and never waits: whatever does not fit into a mailbox stays in the store, and the mailbox remembers that
 //! there is more. It knows no sockets, only mailboxes; the stream's driver empties them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,7 +11,6 @@ use sealpost_api::ids::{ConnectionEpoch, SessionId};
 use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress};
 
-use crate::relay::Hint;
 use crate::store::QueueItem;
 
 mod mailbox;
@@ -195,15 +194,36 @@ impl Hub {
         self.registry.lock().sessions.keys().copied().collect()
     }
 
-    /// Does what a hint from another node asks for.
-    pub fn hear(&self, hint: &Hint) {
-        match hint {
-            Hint::Wake(address) => {
-                self.wake(address);
-            }
-            Hint::SessionsEnded(sessions) => self.close_sessions(sessions, CloseReason::SessionEnded),
-            Hint::DeviceListChanged(account, version) => {
-                self.notify_account(account, Notice::DeviceListChanged { account: *account, version: *version });
+    /// Whether a session has a socket here.
+    #[must_use]
+    pub fn has_session(&self, session: &SessionId) -> bool {
+        self.registry.lock().sessions.contains_key(session)
+    }
+
+    /// Whether an account has a socket here.
+    #[must_use]
+    pub fn has_account(&self, account: &AccountId) -> bool {
+        self.registry.lock().accounts.contains_key(account)
+    }
+
+    /// The devices that have an open socket here, each once.
+    #[must_use]
+    pub fn devices(&self) -> Vec<DeviceAddress> {
+        let registry = self.registry.lock();
+        let open = registry.accounts.values().flatten().filter(|entry| entry.epoch.is_some());
+        let devices: BTreeSet<_> = open.map(|entry| entry.address).collect();
+        devices.into_iter().collect()
+    }
+
+    /// Ends the device's sockets here that are older than its newest connection, wherever that is.
+    pub fn supersede(&self, address: &DeviceAddress, newest: ConnectionEpoch) {
+        if left_out(22) {
+            return;
+        }
+        let registry = self.registry.lock();
+        for entry in registry.accounts.get(&address.account).into_iter().flatten() {
+            if entry.address == *address && entry.epoch.is_some_and(|epoch| epoch < newest) {
+                entry.mailbox.close(CloseReason::Replaced);
             }
         }
     }

@@ -5,10 +5,12 @@
 //! whose clock is the machine's and whose types are lenient.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use sealpost_api::encoding::B64;
 use sealpost_api::ids::{ServerId, SessionId};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
@@ -91,22 +93,23 @@ pub enum TokensError {
 
 /// Issues and checks access tokens.
 pub struct Tokens {
-    signing_header: Header,
-    signing: EncodingKey,
-    /// The fixed map: a `kid` is an index here and nothing else.
-    verifying: BTreeMap<String, DecodingKey>,
+    /// Exchanged whole when the operator changes the keys.
+    keys: RwLock<Arc<Keys>>,
     validation: Validation,
     issuer: String,
     audience: String,
 }
 
-impl Tokens {
-    /// The keys, oldest first: the last one signs, all of them verify, so that keys change without logging anyone out.
-    ///
-    /// # Errors
-    /// [`TokensError`]
-    pub fn new(keys: &[TokenKey], server: ServerId) -> Result<Self, TokensError> {
-        provider::install().map_err(|provider::AnotherProvider| TokensError::Provider)?;
+/// The keys in force.
+struct Keys {
+    signing_header: Header,
+    signing: EncodingKey,
+    /// The fixed map: a `kid` is an index here and nothing else.
+    verifying: BTreeMap<String, DecodingKey>,
+}
+
+impl Keys {
+    fn new(keys: &[TokenKey]) -> Result<Self, TokensError> {
         let newest = keys.last().ok_or(TokensError::NoKey)?;
         let mut verifying = BTreeMap::new();
         for key in keys {
@@ -117,6 +120,18 @@ impl Tokens {
         let mut signing_header = Header::new(Algorithm::EdDSA);
         signing_header.typ = Some(TYPE.to_owned());
         signing_header.kid = Some(newest.id().as_str().to_owned());
+        Ok(Self { signing_header, signing: newest.encoding(), verifying })
+    }
+}
+
+impl Tokens {
+    /// The keys, oldest first: the last one signs, all of them verify, so that keys change without logging anyone out.
+    ///
+    /// # Errors
+    /// [`TokensError`]
+    pub fn new(keys: &[TokenKey], server: ServerId) -> Result<Self, TokensError> {
+        provider::install().map_err(|provider::AnotherProvider| TokensError::Provider)?;
+        let keys = RwLock::new(Arc::new(Keys::new(keys)?));
         let issuer = format!("urn:sealpost:server:{server}");
         let audience = format!("{issuer}:api");
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -126,7 +141,23 @@ impl Tokens {
         // The library would ask the machine's clock; `check` asks the one it is given.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Ok(Self { signing_header, signing: newest.encoding(), verifying, validation, issuer, audience })
+        Ok(Self { keys, validation, issuer, audience })
+    }
+
+    /// Takes other keys from now on, the last of which signs; whether the set or the signing one has changed.
+    ///
+    /// # Errors
+    /// [`TokensError`]; the former keys stay then.
+    pub fn replace(&self, keys: &[TokenKey]) -> Result<bool, TokensError> {
+        let fresh = Arc::new(Keys::new(keys)?);
+        let former = std::mem::replace(&mut *self.keys.write(), Arc::clone(&fresh));
+        let same_keys = former.verifying.keys().eq(fresh.verifying.keys());
+        Ok(!same_keys || former.signing_header.kid != fresh.signing_header.kid)
+    }
+
+    /// The keys as they are now, whatever comes meanwhile.
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read())
     }
 
     /// A token for a session, good for ten minutes from now.
@@ -153,7 +184,8 @@ impl Tokens {
             nbf: seconds,
             iat: seconds,
         };
-        jsonwebtoken::encode(&self.signing_header, &claims, &self.signing)
+        let keys = self.keys();
+        jsonwebtoken::encode(&keys.signing_header, &claims, &keys.signing)
             .map(AccessToken::new)
             .map_err(TokensError::Encode)
     }
@@ -172,7 +204,8 @@ impl Tokens {
         if (header.alg != ALGORITHM || header.typ != TYPE) && !sealpost_crypto::sabotage::left_out(35) {
             return Err(InvalidToken);
         }
-        let key = self.verifying.get(&header.kid).ok_or(InvalidToken)?;
+        let keys = self.keys();
+        let key = keys.verifying.get(&header.kid).ok_or(InvalidToken)?;
         let claims = jsonwebtoken::decode::<ClaimsBody>(token, key, &self.validation).map_err(|_| InvalidToken)?.claims;
         self.accept(now, &claims)
     }

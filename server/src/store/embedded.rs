@@ -48,6 +48,7 @@ mod expiry;
 mod files;
 mod job;
 mod migrations;
+mod nodes;
 mod notices;
 mod prekeys;
 mod queue;

@@ -56,6 +56,7 @@ mod expiry;
 mod figures;
 mod lease;
 mod migrations;
+mod nodes;
 mod notices;
 mod prekeys;
 mod publish;

@@ -85,12 +85,17 @@ fn a_stopped_hub_closes_all_and_takes_nobody() {
 }
 
 #[test]
-fn a_hint_does_what_it_says_here() {
+fn a_newer_connection_elsewhere_ends_the_older_ones_here() {
     let hub = Arc::new(Hub::new());
-    let open = connected(&hub, 1, 1);
-    hub.hear(&Hint::DeviceListChanged(address(1).account, 7));
-    hub.hear(&Hint::SessionsEnded(vec![session(1)]));
-    assert_eq!(open.mailbox.close_reason(), Some(CloseReason::SessionEnded));
+    let (open, opening) = (connected(&hub, 1, 5), hub.register(address(1), session(2)).unwrap());
+    let other = connected(&hub, 2, 5);
+    hub.supersede(&address(1), ConnectionEpoch(5));
+    assert_eq!(open.mailbox.close_reason(), None);
+    hub.supersede(&address(1), ConnectionEpoch(6));
+    assert_eq!(open.mailbox.close_reason(), Some(CloseReason::Replaced));
+    assert_eq!((opening.mailbox.close_reason(), other.mailbox.close_reason()), (None, None));
+    assert_eq!(hub.devices(), [address(1), address(2)]);
+    assert!(hub.has_session(&session(2)) && !hub.has_session(&session(3)));
 }
 
 #[tokio::test]

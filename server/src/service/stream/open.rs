@@ -7,6 +7,7 @@ use sealpost_api::problem::ProblemCode;
 
 use super::driver::{Driver, Opened};
 use super::{Incoming, Reader, Writer};
+use crate::relay::Hint;
 use crate::service::hub::{CloseReason, RegisterError};
 use crate::service::limiter::{LimitKey, LimitName};
 use crate::service::{Caller, Services};
@@ -75,6 +76,7 @@ impl Services {
             Err(_) => return CloseReason::Internal,
         };
         registration.activate(epoch);
+        core.relay.publish(Hint::Connected(caller.address));
         core.metrics.stream_opened();
         writer.frame(&ServerFrame::Welcome(welcome).encode());
         if usize::try_from(one_time_left).is_ok_and(|left| left < ONE_TIME_PREKEYS_LOW) {

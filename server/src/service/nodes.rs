@@ -1,0 +1,319 @@
+//! What a node does because others share its store: it follows their hints, and looks into the store without any.
+//!
+//! A hint may be forged, doubled or lost. So it only says *when* to look, and the store says what is so. Hints about what is
+//! not connected here cost a look at the hub; the others are merged in sets that cannot grow beyond the connected devices; and
+//! what a flood of them can ask of the store is a few reads for many devices at once, a fixed number of times a second.
+//!
+//! Without hints everything is found as well: ended sessions within a second, messages and newer connections with the sweep.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sealpost_api::ids::SessionId;
+use sealpost_crypto::sabotage::left_out;
+use sealpost_crypto::{AccountId, DeviceAddress};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Core;
+use super::hub::{CloseReason, Hub, Notice};
+use crate::relay::{Hint, Listener};
+use crate::store::StoreError;
+
+/// Between the beginnings of two looks at all connected sessions: what ended on another node must be over here within a
+/// second, with the time that the look takes.
+const SESSIONS_INTERVAL: Duration = Duration::from_millis(600);
+/// Between the beginnings of two sweeps of the connected devices: what is found must be delivered within 5 s.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(4);
+/// After so many sweeps one asks every connection to read its queue, whatever the store's counters say.
+const SWEEPS_TO_READ_ALL: u32 = 15;
+/// The least time between two looks that hints ask for.
+const HINTS_PAUSE: Duration = Duration::from_millis(50);
+/// The least time between two sweeps that missed hints ask for.
+const MISSED_PAUSE: Duration = Duration::from_secs(1);
+/// A device is woken by hints once in this time; what comes sooner is looked at together when it is over.
+const WAKE_ROUND: Duration = Duration::from_millis(20);
+/// Devices that are woken at once in such a time: each reads its queue. Who comes after them is looked at together.
+const WAKES_AT_ONCE: usize = 20;
+/// Connections that one question of the store is about.
+const ASKED_MAX: usize = 1_000;
+
+#[derive(Debug, Default)]
+struct Inbox {
+    wakes: HashSet<DeviceAddress>,
+    connected: BTreeSet<DeviceAddress>,
+    ended: BTreeSet<SessionId>,
+    lists: BTreeSet<AccountId>,
+}
+
+/// Hints that were heard and not yet followed, of what is connected here.
+#[derive(Debug)]
+pub struct Hearing {
+    hub: Arc<Hub>,
+    inbox: Mutex<Inbox>,
+    woken: Notify,
+    ended: Notify,
+    changed: Notify,
+    sweep: AtomicBool,
+    look: AtomicBool,
+}
+
+impl Hearing {
+    /// Hears for the devices of this hub.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            inbox: Mutex::default(),
+            woken: Notify::new(),
+            ended: Notify::new(),
+            changed: Notify::new(),
+            sweep: AtomicBool::new(false),
+            look: AtomicBool::new(false),
+        }
+    }
+
+    fn take<T: Default>(&self, of: impl FnOnce(&mut Inbox) -> &mut T) -> T {
+        std::mem::take(of(&mut self.inbox.lock()))
+    }
+}
+
+impl Listener for Hearing {
+    fn heard(&self, hint: Hint) {
+        match hint {
+            Hint::Wake(address) if self.hub.is_connected(&address) => {
+                self.inbox.lock().wakes.insert(address);
+                self.woken.notify_one();
+            }
+            Hint::Connected(address) if self.hub.is_connected(&address) => {
+                self.inbox.lock().connected.insert(address);
+                self.changed.notify_one();
+            }
+            Hint::DeviceListChanged(account) if self.hub.has_account(&account) => {
+                self.inbox.lock().lists.insert(account);
+                self.changed.notify_one();
+            }
+            Hint::SessionsEnded(sessions) => {
+                let here: Vec<_> = sessions.into_iter().filter(|session| self.hub.has_session(session)).collect();
+                if left_out(66) {
+                    self.hub.close_sessions(&here, CloseReason::SessionEnded);
+                }
+                if !here.is_empty() {
+                    self.inbox.lock().ended.extend(here);
+                    self.ended.notify_one();
+                }
+            }
+            Hint::Wake(_) | Hint::Connected(_) | Hint::DeviceListChanged(_) => {}
+        }
+    }
+
+    fn missed(&self) {
+        if left_out(67) {
+            return;
+        }
+        self.sweep.store(true, Ordering::Release);
+        self.changed.notify_one();
+        self.look.store(true, Ordering::Release);
+        self.ended.notify_one();
+    }
+}
+
+/// Says once that the store cannot be asked, and once that it can again.
+struct Trouble {
+    what: &'static str,
+    lasts: bool,
+}
+
+impl Trouble {
+    const fn about(what: &'static str) -> Self {
+        Self { what, lasts: false }
+    }
+
+    fn note(&mut self, outcome: Result<(), StoreError>) {
+        match outcome {
+            Ok(()) if self.lasts => {
+                self.lasts = false;
+                tracing::info!("{} can be looked at again", self.what);
+            }
+            Err(error) if !self.lasts => {
+                self.lasts = true;
+                tracing::warn!(%error, "{} cannot be looked at now; it is tried again and again", self.what);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Core {
+    /// Wakes the devices that hints name: at once where that is cheap, and else those for which the store says that something
+    /// waits. Does not end.
+    pub async fn follow_wakes(&self, hearing: &Hearing) {
+        let mut trouble = Trouble::about("what waits for connected devices");
+        let (mut woken, mut later) = (HashSet::new(), BTreeSet::new());
+        let mut round_ends = Instant::now();
+        loop {
+            tokio::select! {
+                () = hearing.woken.notified() => {}
+                () = tokio::time::sleep_until(round_ends), if !later.is_empty() => {}
+            }
+            if Instant::now() >= round_ends {
+                let due: Vec<_> = std::mem::take(&mut later).into_iter().collect();
+                woken.clear();
+                round_ends = Instant::now() + WAKE_ROUND;
+                if !due.is_empty() {
+                    trouble.note(self.look_at(&due).await);
+                }
+            }
+            for address in hearing.take(|inbox| &mut inbox.wakes) {
+                if woken.len() < WAKES_AT_ONCE && woken.insert(address) {
+                    self.hub.wake(&address);
+                } else {
+                    later.insert(address);
+                }
+            }
+        }
+    }
+
+    /// Ends the sockets of sessions that are over, soon after a hint and within a second without. Does not end.
+    pub async fn follow_sessions(&self, hearing: &Hearing) {
+        let mut trouble = Trouble::about("the sessions of connected devices");
+        let mut due = Instant::now() + SESSIONS_INTERVAL;
+        loop {
+            tokio::select! {
+                () = hearing.ended.notified() => {}
+                () = tokio::time::sleep_until(due) => {}
+            }
+            let named = hearing.take(|inbox| &mut inbox.ended);
+            let all = hearing.look.swap(false, Ordering::Acquire) || Instant::now() >= due;
+            let sessions = if all { self.hub.sessions() } else { named.into_iter().collect() };
+            if all {
+                due = Instant::now() + SESSIONS_INTERVAL;
+            }
+            trouble.note(self.end_what_is_over(&sessions).await);
+            tokio::time::sleep(HINTS_PAUSE).await;
+        }
+    }
+
+    /// Looks at the connected devices: those that hints name soon, all of them with every sweep. Does not end.
+    pub async fn follow_devices(&self, hearing: &Hearing) {
+        let mut trouble = Trouble::about("what waits for connected devices");
+        let (mut due, mut swept) = (Instant::now() + SWEEP_INTERVAL, None::<Instant>);
+        let mut sweeps = 0_u32;
+        loop {
+            let missed_due = swept.map_or_else(Instant::now, |swept| swept + MISSED_PAUSE);
+            let missed = hearing.sweep.load(Ordering::Acquire);
+            tokio::select! {
+                () = hearing.changed.notified() => {}
+                () = tokio::time::sleep_until(if missed { due.min(missed_due) } else { due }) => {}
+            }
+            let (connected, lists) = {
+                let mut inbox = hearing.inbox.lock();
+                (std::mem::take(&mut inbox.connected), std::mem::take(&mut inbox.lists))
+            };
+            let now = Instant::now();
+            let missed = now >= missed_due && hearing.sweep.swap(false, Ordering::AcqRel);
+            if missed || now >= due {
+                (due, swept) = (now + SWEEP_INTERVAL, Some(now));
+                sweeps = sweeps.wrapping_add(1);
+                trouble.note(self.sweep(sweeps.is_multiple_of(SWEEPS_TO_READ_ALL)).await);
+            } else if !connected.is_empty() {
+                trouble.note(self.look_at(&connected.into_iter().collect::<Vec<_>>()).await);
+            }
+            for account in lists {
+                trouble.note(self.tell_of_list(account).await);
+            }
+            tokio::time::sleep(HINTS_PAUSE).await;
+        }
+    }
+
+    /// One sweep of all connected devices; with `read` each reads its queue, whatever the store's counters say.
+    ///
+    /// # Errors
+    /// The store's failures; the next sweep finds what this one did not.
+    pub async fn sweep(&self, read: bool) -> Result<(), StoreError> {
+        if left_out(67) {
+            return Ok(());
+        }
+        if read {
+            self.hub.wake_all();
+        }
+        self.look_at(&self.hub.devices()).await
+    }
+
+    /// Wakes those of these devices for which something waits, and ends sockets that are not their newest.
+    async fn look_at(&self, devices: &[DeviceAddress]) -> Result<(), StoreError> {
+        for some in devices.chunks(ASKED_MAX) {
+            for glance in self.store.glance(some).await? {
+                self.hub.supersede(&glance.address, glance.epoch);
+                if glance.waiting {
+                    self.hub.wake(&glance.address);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_what_is_over(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        if left_out(37) {
+            return Ok(());
+        }
+        for some in sessions.chunks(ASKED_MAX) {
+            let live = self.store.live_sessions(some).await?;
+            let over: Vec<_> = some.iter().filter(|session| !live.contains(session)).copied().collect();
+            self.hub.close_sessions(&over, CloseReason::SessionEnded);
+        }
+        Ok(())
+    }
+
+    async fn tell_of_list(&self, account: AccountId) -> Result<(), StoreError> {
+        if let Some(record) = self.store.account(account).await? {
+            let version = record.device_list_version;
+            self.hub.notify_account(&account, Notice::DeviceListChanged { account, version });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealpost_api::ids::ConnectionEpoch;
+    use sealpost_crypto::{DeviceId, RegistrationId};
+
+    use super::*;
+
+    fn address(device: u8) -> DeviceAddress {
+        DeviceAddress {
+            account: AccountId::from_bytes([1; 16]),
+            device: DeviceId::new(device).unwrap(),
+            registration: RegistrationId::from_bytes([device; 32]),
+        }
+    }
+
+    #[test]
+    fn a_flood_of_hints_leaves_no_more_than_what_is_connected() {
+        let hub = Arc::new(Hub::new());
+        let hearing = Hearing::new(Arc::clone(&hub));
+        let session = SessionId::from_bytes([1; 16]);
+        let open = hub.register(address(1), session).unwrap();
+        open.activate(ConnectionEpoch(1));
+        for id in 0..10_000_u128 {
+            let elsewhere = AccountId::from_bytes(id.to_be_bytes());
+            for address in [address(1), address(2), DeviceAddress { account: elsewhere, ..address(1) }] {
+                hearing.heard(Hint::Wake(address));
+                hearing.heard(Hint::Connected(address));
+            }
+            hearing.heard(Hint::DeviceListChanged(elsewhere));
+            hearing.heard(Hint::SessionsEnded(vec![SessionId::from_bytes(id.to_be_bytes()), session]));
+        }
+        hearing.heard(Hint::DeviceListChanged(address(1).account));
+        let inbox = hearing.inbox.lock();
+        assert_eq!(inbox.wakes.iter().collect::<Vec<_>>(), [&address(1)]);
+        assert_eq!(inbox.connected.iter().collect::<Vec<_>>(), [&address(1)]);
+        assert_eq!(inbox.lists.iter().collect::<Vec<_>>(), [&address(1).account]);
+        assert_eq!(inbox.ended.iter().collect::<Vec<_>>(), [&session]);
+        assert_eq!(open.mailbox.close_reason(), None, "a hint alone closes nothing");
+    }
+}
