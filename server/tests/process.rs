@@ -6,6 +6,7 @@ mod process {
     mod bad_stores;
     mod canaries;
     mod capacity;
+    mod cluster;
     mod containers;
     mod crawl;
     mod durability;

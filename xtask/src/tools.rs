@@ -12,13 +12,14 @@ use crate::command::{root, run, run_cargo};
 const CARGO_TOOLS: [(&str, &str); 3] = [("nextest", "cargo-nextest"), ("deny", "cargo-deny"), ("fuzz", "cargo-fuzz")];
 
 /// A program that the tests start, how to see that it is there, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str, &str); 12] = [
+const PROGRAMS: [(&str, &str, &str); 13] = [
     ("c++", "--version", "g++"),
     ("make", "--version", "make"),
     ("docker-compose", "--version", "docker-compose"),
     ("fuse2fs", "--version", "fuse2fs"),
     ("git", "--version", "git"),
     ("mkfs.ext4", "-V", "e2fsprogs"),
+    ("nats-server", "--version", "nats-server"),
     ("nginx", "-v", "nginx-light"),
     ("openssl", "version", "openssl"),
     ("promtool", "--version", "prometheus"),

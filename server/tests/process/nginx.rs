@@ -109,11 +109,11 @@ impl Drop for Proxied {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn serves(nginx: &mut Child, port: u16) -> bool {
+pub(super) fn serves(nginx: &mut Child, port: u16) -> bool {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         if nginx.try_wait().unwrap().is_some() {

@@ -438,6 +438,37 @@ impl Client {
         }
     }
 
+    /// A stream and its `Welcome`, where that may fail: the server may be dead, dying or not yet born.
+    pub(super) async fn try_welcomed(&self, person: &Person) -> Result<(Socket, Welcome), String> {
+        let opened = async {
+            let tcp = self.tcp().await.map_err(|error| error.to_string())?;
+            tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+            let stream: Box<dyn Io> = match self.ca {
+                Some(_) => Box::new(self.tls_on(tcp).await.map_err(|error| error.to_string())?),
+                None => Box::new(tcp),
+            };
+            let (socket, _) = tokio_tungstenite::client_async(self.stream_request(person), stream)
+                .await
+                .map_err(|error| error.to_string())?;
+            let mut socket = Socket { socket };
+            match socket.next().await {
+                Ok(ServerFrame::Welcome(welcome)) => Ok((socket, welcome)),
+                other => Err(format!("{other:?}")),
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), opened)
+            .await
+            .unwrap_or_else(|_| Err("nothing in 10 s".to_owned()))
+    }
+
+    fn stream_request(&self, person: &Person) -> tokio_tungstenite::tungstenite::handshake::client::Request {
+        let scheme = if self.ca.is_some() { "wss" } else { "ws" };
+        let mut request = format!("{scheme}://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
+        let token = format!("Bearer {}", person.token).parse().unwrap();
+        request.headers_mut().insert("authorization", token);
+        request
+    }
+
     /// A stream on this connection, with these headers in its request, that has read nothing.
     pub(super) async fn upgrade(
         &self,
@@ -445,10 +476,7 @@ impl Client {
         stream: Box<dyn Io>,
         headers: &[(&'static str, &'static str)],
     ) -> Socket {
-        let scheme = if self.ca.is_some() { "wss" } else { "ws" };
-        let mut request = format!("{scheme}://{}:{}/v1/stream", self.host, self.port).into_client_request().unwrap();
-        let token = format!("Bearer {}", person.token).parse().unwrap();
-        request.headers_mut().insert("authorization", token);
+        let mut request = self.stream_request(person);
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }

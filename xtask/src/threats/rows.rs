@@ -64,6 +64,8 @@ pub(super) const ROWS: &[(u8, &str)] = &[
     (63, "a restored backup that brings ended sessions back"),
     (64, "a database that anyone can read"),
     (65, "a store that does not keep what it accepted"),
+    (66, "a relay that forges hints"),
+    (67, "a relay that loses hints"),
     (68, "debugging pages left open"),
     (69, "secrets in logs"),
     (72, "a dependency with a licence, source or flaw that was not agreed to"),

@@ -19,6 +19,24 @@ impl Socket {
         self.socket.send(Message::Binary(frame.encode())).await.unwrap();
     }
 
+    /// Fails when the connection has ended.
+    pub(in crate::process) async fn try_put(
+        &mut self,
+        frame: ClientFrame,
+    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+        self.socket.send(Message::Binary(frame.encode())).await
+    }
+
+    /// Says goodbye and waits for the server's, unless the connection has ended or ends.
+    pub(in crate::process) async fn try_close(&mut self) {
+        let goodbye = async {
+            if self.socket.close(None).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        let _in_vain = tokio::time::timeout(PATIENCE, goodbye).await;
+    }
+
     pub(in crate::process) async fn send(&mut self, number: u64, to: &Person, text: &str) {
         self.try_send(number, to, text).await.unwrap();
     }

@@ -1,0 +1,292 @@
+//! The processes of a cluster.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::nginx::{TEMPLATE, free_port, serves};
+use super::super::secantusdb::{self, Database};
+use super::super::world::{Client, Person, Running, World};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Everybody's.
+pub(super) const PASSWORD: &str = "correct horse battery";
+
+/// A node, running or not. It keeps its port.
+pub(super) struct Node {
+    pub(super) world: World,
+    port: u16,
+    flags: Vec<String>,
+    pub(super) running: Option<Running>,
+}
+
+impl Node {
+    pub(super) fn start(&mut self) {
+        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
+        self.running = Some(self.world.start(&flags));
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.running.take().unwrap().kill();
+    }
+
+    /// Tells it to stop and waits for its end.
+    pub(super) fn stop(&mut self) {
+        let mut running = self.running.take().unwrap();
+        running.signal(Signal::TERM);
+        assert!(running.ended().success(), "{}", running.log());
+    }
+
+    pub(super) fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// What it is started with, but for its secrets.
+    pub(super) fn flags_without_secrets(&self) -> Vec<&str> {
+        let at = self.flags.iter().position(|flag| flag == "--secrets").unwrap();
+        let others = self.flags.iter().enumerate().filter(|(place, _)| *place != at && *place != at + 1);
+        others.map(|(_, flag)| flag.as_str()).collect()
+    }
+
+    /// A client of this node, past nginx.
+    pub(super) fn client(&self) -> Client {
+        self.running().client()
+    }
+}
+
+/// A process that is killed when dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended_before = self.0.kill();
+        let _ended_before = self.0.wait();
+    }
+}
+
+/// Debian's `nats-server`, with a user and a password.
+pub(super) struct Nats {
+    folder: tempfile::TempDir,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Nats {
+    pub(super) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), port: free_port(), process: None }
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("nats://sealpost:p%40ss@127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn start(&mut self) {
+        self.start_for("sealpost");
+    }
+
+    /// With another user than the one that the nodes come as.
+    pub(super) fn start_for(&mut self, user: &str) {
+        let config = self.folder.path().join("nats.conf");
+        let text =
+            format!("listen: 127.0.0.1:{}\nauthorization {{ user: \"{user}\", password: \"p@ss\" }}\n", self.port);
+        fs::write(&config, text).unwrap();
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut child = Command::new("nats-server")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("nats-server is missing: apt-get install nats-server");
+        let begin = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "NATS ended:\n{}", log());
+            assert!(begin.elapsed() < PATIENCE, "NATS does not come up:\n{}", log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.process = Some(Process(child));
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process.as_ref().unwrap().0), signal).unwrap();
+    }
+}
+
+/// nginx with the configuration that ships.
+struct Nginx {
+    folder: tempfile::TempDir,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Nginx {
+    fn new(issuer: &World, nodes: &[Node]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // nginx's workers are another user when it is started by root.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let (port, tls) = (free_port(), issuer.data().join("tls"));
+        let servers: Vec<_> =
+            nodes.iter().map(|node| format!("server 127.0.0.1:{} fail_timeout=1s;", node.port)).collect();
+        let text = TEMPLATE
+            .replace("${SEALPOST_LISTEN}", &format!("127.0.0.1:{port}"))
+            .replace("${SEALPOST_CERTIFICATE}", tls.join("server.pem").to_str().unwrap())
+            .replace("${SEALPOST_CERTIFICATE_KEY}", tls.join("server.key").to_str().unwrap())
+            .replace("${SEALPOST_NODES}", &servers.join(" "))
+            .replace("${SEALPOST_NGINX_RUN}", folder.path().to_str().unwrap());
+        assert!(!text.contains("${SEALPOST"), "a name of the template is not replaced");
+        fs::write(folder.path().join("nginx.conf"), text).unwrap();
+        Self { folder, port, process: None }
+    }
+
+    fn start(&mut self) {
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut child = Command::new("nginx")
+            .arg("-p")
+            .arg(self.folder.path())
+            .arg("-c")
+            .arg(self.folder.path().join("nginx.conf"))
+            // One process, so that killing it leaves no workers behind.
+            .args(["-e", "stderr", "-g", "daemon off; master_process off;"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("nginx is missing: apt-get install nginx-light");
+        assert!(
+            serves(&mut child, self.port),
+            "nginx does not start:\n{}",
+            fs::read_to_string(self.folder.path().join("log")).unwrap()
+        );
+        self.process = Some(Process(child));
+    }
+}
+
+/// What a cluster has beside three nodes and a database.
+#[derive(Clone, Copy, Default)]
+pub(super) struct With {
+    /// NATS runs from the beginning; nodes are told of it in any case.
+    pub(super) nats: bool,
+    pub(super) nginx: bool,
+}
+
+/// A cluster.
+pub(super) struct Cluster {
+    pub(super) nodes: Vec<Node>,
+    pub(super) nats: Nats,
+    nginx: Nginx,
+    issuer: World,
+    database: Option<Database>,
+    database_port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub(super) fn start(with: With) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, listens) = secantusdb::run(&folder.path().join("database"), 0);
+        let mut nats = Nats::new();
+        if with.nats {
+            nats.start();
+        }
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let store = file("store", format!("mongodb://{listens}/sealpost?serverSelectionTimeoutMS=1000\n"));
+        let relay = file("relay", nats.address());
+        let config = file("config.toml", include_str!("../../../../bench/config/load.toml").to_owned());
+        let secrets = folder.path().join("secrets");
+        let mut nodes: Vec<Node> = (1..=3)
+            .map(|number| {
+                let port = free_port();
+                let flags = [
+                    "--listen",
+                    &format!("127.0.0.1:{port}"),
+                    "--plain-http",
+                    "--trust-proxy=127.0.0.1",
+                    "--store-file",
+                    &store,
+                    "--relay-file",
+                    &relay,
+                    "--config",
+                    &config,
+                    "--secrets",
+                    secrets.to_str().unwrap(),
+                    "--node",
+                    &format!("node-{number}"),
+                    "--workers",
+                    "1",
+                ];
+                Node { world: World::new(), port, flags: flags.map(str::to_owned).to_vec(), running: None }
+            })
+            .collect();
+        nodes.iter_mut().for_each(Node::start);
+        // The built-in authority of another server issues the proxy's certificate.
+        let mut issuer = World::new();
+        if with.nginx {
+            drop(issuer.start_local());
+        }
+        let database_port = listens.rsplit_once(':').unwrap().1.parse().unwrap();
+        let mut nginx = Nginx::new(&issuer, &nodes);
+        if with.nginx {
+            nginx.start();
+        }
+        Self { nodes, nats, nginx, issuer, database: Some(database), database_port, folder }
+    }
+
+    /// A client of nginx.
+    pub(super) fn client(&self) -> Client {
+        Client::at("127.0.0.1", self.nginx.port, self.issuer.data().join("tls/ca.pem"))
+    }
+
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.folder.path().join("secrets")
+    }
+
+    pub(super) fn kill_database(&mut self) {
+        self.database = None;
+    }
+
+    pub(super) fn start_database(&mut self) {
+        self.database = Some(secantusdb::run(&self.folder.path().join("database"), self.database_port).0);
+    }
+
+    pub(super) fn kill_nginx(&mut self) {
+        self.nginx.process = None;
+    }
+
+    pub(super) fn start_nginx(&mut self) {
+        self.nginx.start();
+    }
+
+    /// So many people, each registered on another node than the one before.
+    pub(super) async fn people(&self, count: usize) -> Vec<Person> {
+        let mut people = Vec::new();
+        for (number, node) in (0..count).zip(self.nodes.iter().cycle()) {
+            people.push(node.client().register(&format!("person{number}"), PASSWORD).await);
+        }
+        people
+    }
+
+    /// Waits until every node says this of its relay.
+    pub(super) async fn relay_is(&self, state: u64) {
+        for node in &self.nodes {
+            let begin = Instant::now();
+            while node.running().metric("sealpost_relay_connected").await != state {
+                assert!(begin.elapsed() < PATIENCE, "the relay is not {state}:\n{}", node.running().log());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
