@@ -120,6 +120,14 @@ impl Fingerprints {
     /// Compares them with what the nodes of the store have agreed on; the first node decides. `many`: whether there may be
     /// others whose tokens this one must believe.
     pub(crate) async fn agree(&self, store: &(impl NodeStore + ?Sized), many: bool) -> Result<(), AgreeError> {
+        match self.agree_on_all(store, many).await {
+            // A single node starts on a full disk, to deliver what it has; the next start says the first word.
+            Err(AgreeError::Store(StoreError::DiskFull)) if !many => Ok(()),
+            agreed => agreed,
+        }
+    }
+
+    async fn agree_on_all(&self, store: &(impl NodeStore + ?Sized), many: bool) -> Result<(), AgreeError> {
         if store.agree(Fact::NamesKey, self.names_key).await? != self.names_key {
             return Err(Disagreed::NamesKey.into());
         }

@@ -38,6 +38,8 @@ const MISSED_PAUSE: Duration = Duration::from_secs(1);
 const WAKE_ROUND: Duration = Duration::from_millis(20);
 /// Devices that are woken at once in such a time: each reads its queue. Who comes after them is looked at together.
 const WAKES_AT_ONCE: usize = 20;
+/// Accounts whose device lists are read between two such looks, one after the other: the sweep must not wait for many.
+const LISTS_AT_ONCE: usize = 20;
 /// Connections that one question of the store is about.
 const ASKED_MAX: usize = 1_000;
 
@@ -74,6 +76,17 @@ impl Hearing {
             sweep: AtomicBool::new(false),
             look: AtomicBool::new(false),
         }
+    }
+
+    /// Accounts whose lists are to be read; the rest has its turn next.
+    fn take_lists(&self) -> BTreeSet<AccountId> {
+        let mut inbox = self.inbox.lock();
+        let rest = inbox.lists.iter().nth(LISTS_AT_ONCE).copied().map(|next| inbox.lists.split_off(&next));
+        let taken = std::mem::replace(&mut inbox.lists, rest.unwrap_or_default());
+        if !inbox.lists.is_empty() {
+            self.changed.notify_one();
+        }
+        taken
     }
 
     fn take<T: Default>(&self, of: impl FnOnce(&mut Inbox) -> &mut T) -> T {
@@ -209,10 +222,8 @@ impl Core {
                 () = hearing.changed.notified() => {}
                 () = tokio::time::sleep_until(if missed { due.min(missed_due) } else { due }) => {}
             }
-            let (connected, lists) = {
-                let mut inbox = hearing.inbox.lock();
-                (std::mem::take(&mut inbox.connected), std::mem::take(&mut inbox.lists))
-            };
+            let connected = hearing.take(|inbox| &mut inbox.connected);
+            let lists = hearing.take_lists();
             let now = Instant::now();
             let missed = now >= missed_due && hearing.sweep.swap(false, Ordering::AcqRel);
             if missed || now >= due {
@@ -315,5 +326,15 @@ mod tests {
         assert_eq!(inbox.lists.iter().collect::<Vec<_>>(), [&address(1).account]);
         assert_eq!(inbox.ended.iter().collect::<Vec<_>>(), [&session]);
         assert_eq!(open.mailbox.close_reason(), None, "a hint alone closes nothing");
+    }
+
+    #[test]
+    fn changed_lists_have_their_turn_a_few_at_a_time() {
+        let hearing = Hearing::new(Arc::new(Hub::new()));
+        let accounts = (0..50_u128).map(|id| AccountId::from_bytes(id.to_be_bytes()));
+        hearing.inbox.lock().lists.extend(accounts.clone());
+        let turns = [(); 4].map(|()| hearing.take_lists());
+        assert_eq!(turns.each_ref().map(BTreeSet::len), [20, 20, 10, 0]);
+        assert!(turns.into_iter().flatten().eq(accounts));
     }
 }

@@ -6,6 +6,7 @@ mod faults;
 mod hints;
 mod latency;
 mod registering;
+mod relay_tls;
 mod revoking;
 mod secrets;
 mod talk;

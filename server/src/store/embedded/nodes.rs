@@ -45,12 +45,15 @@ impl NodeStore for EmbeddedStore {
     }
 
     async fn agree(&self, fact: Fact, first: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        // Nothing is written where something is kept: a server must start on a full disk.
+        if let Some(kept) = self.read(move |db| kept(db, fact)).await? {
+            return Ok(kept);
+        }
         self.write(Class::Direct, move |tx| {
             tx.db
                 .prepare_cached("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, ?2)")?
                 .execute(params![fact.as_str(), first])?;
-            let mut select = tx.db.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
-            Ok(select.query_row([fact.as_str()], |row| row.get(0))?)
+            kept(tx.db, fact)?.ok_or(DbError::Corrupt("a fact that was just written is gone"))
         })
         .await
     }
@@ -65,6 +68,11 @@ impl NodeStore for EmbeddedStore {
         })
         .await
     }
+}
+
+fn kept(db: &Connection, fact: Fact) -> Result<Option<[u8; 32]>, DbError> {
+    let mut select = db.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(select.query_row([fact.as_str()], |row| row.get(0)).optional()?)
 }
 
 fn glance(db: &Connection, address: DeviceAddress) -> Result<Option<DeviceGlance>, DbError> {

@@ -90,10 +90,18 @@ impl Nats {
 
     /// With another user than the one that the nodes come as.
     pub(super) fn start_for(&mut self, user: &str) {
+        self.start_with(&format!("authorization {{ user: \"{user}\", password: \"p@ss\" }}"));
+    }
+
+    /// Where it is, for whoever comes without a password.
+    pub(super) fn bare_address(&self, scheme: &str) -> String {
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// With these lines in its configuration.
+    pub(super) fn start_with(&mut self, lines: &str) {
         let config = self.folder.path().join("nats.conf");
-        let text =
-            format!("listen: 127.0.0.1:{}\nauthorization {{ user: \"{user}\", password: \"p@ss\" }}\n", self.port);
-        fs::write(&config, text).unwrap();
+        fs::write(&config, format!("listen: 127.0.0.1:{}\n{lines}\n", self.port)).unwrap();
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
         let mut child = Command::new("nats-server")
             .arg("--config")
