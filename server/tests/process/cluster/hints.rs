@@ -4,11 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use sealpost_api::frames::ServerFrame;
+use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::server::ServerInfo;
 
 use super::size;
 use super::world::{Cluster, Nats, With};
+
+/// Forged hints after each of which a genuine message is sent.
+const GENUINE_AFTER: u64 = 10_000;
 
 impl Nats {
     /// A connection of somebody who has learnt the password, spoken by hand.
@@ -83,11 +86,30 @@ async fn threat_66_forged_hints_move_no_message_and_end_no_session() {
     forged.push(message(&format!("{prefix}.ended"), &with_version(&[7; 16 * 1_024])));
     forged.push(message(&format!("{prefix}.list.{account}"), &with_version(&[])));
     forged.push(message("sealpost.nobody.wake", b"x"));
-    let (begin, mut sent) = (Instant::now(), 0);
     let heard_before = cluster.nodes[1].running().metric("sealpost_relay_heard_total").await;
     let cpu_before = cpu(&cluster);
-    let mut number = 0;
-    let mut delivered = 0;
+    let genuine = count / GENUINE_AFTER;
+    let mut victims = sockets.remove(1);
+    let sender = people[0].address;
+    // Everything genuine arrives, once, and nothing else does.
+    let reading = tokio::spawn(async move {
+        let mut delivered = 0;
+        while delivered < genuine {
+            match victims.frame().await {
+                ServerFrame::Deliver(deliver) => {
+                    assert_eq!((deliver.from, &deliver.ciphertext[..]), (sender, &b"genuine"[..]));
+                    victims.put(ClientFrame::Ack { ids: vec![deliver.id] }).await;
+                    delivered += 1;
+                    assert_eq!(deliver.number.0, delivered);
+                }
+                ServerFrame::DeviceListChanged { version, .. } => assert_eq!(version, 1, "what the store says"),
+                ServerFrame::Drained | ServerFrame::PrekeysLow { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        victims
+    });
+    let (begin, mut sent) = (Instant::now(), 0);
     while sent < count {
         let block: Vec<u8> = forged.iter().cycle().take(1_000).flatten().copied().collect();
         intruder = tokio::task::spawn_blocking(move || {
@@ -97,25 +119,14 @@ async fn threat_66_forged_hints_move_no_message_and_end_no_session() {
         .await
         .unwrap();
         sent += 1_000;
-        if sent % 10_000 == 0 {
-            number += 1;
-            sockets[0].send(number, &people[1], "genuine").await;
+        if sent.is_multiple_of(GENUINE_AFTER) {
+            sockets[0].send(sent / GENUINE_AFTER, &people[1], "genuine").await;
+            while !matches!(sockets[0].frame().await, ServerFrame::Sent(_)) {}
         }
     }
     flush(&mut intruder);
     let took = begin.elapsed();
-    // Everything genuine arrives, once, and nothing else does.
-    while delivered < number {
-        match sockets[1].frame().await {
-            ServerFrame::Deliver(deliver) => {
-                assert_eq!((deliver.from, &deliver.ciphertext[..]), (people[0].address, &b"genuine"[..]));
-                delivered += 1;
-            }
-            ServerFrame::DeviceListChanged { version, .. } => assert_eq!(version, 1, "what the store says"),
-            ServerFrame::Drained | ServerFrame::PrekeysLow { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
+    let mut victims = reading.await.unwrap();
     let heard = cluster.nodes[1].running().metric("sealpost_relay_heard_total").await - heard_before;
     let dropped = cluster.nodes[1].running().metric("sealpost_relay_dropped_total").await;
     println!(
@@ -127,9 +138,9 @@ async fn threat_66_forged_hints_move_no_message_and_end_no_session() {
         assert_eq!(node.client().call("GET", "/v1/sessions", &person.token, "").await.0, 200, "no session has ended");
     }
     // The victim's socket is as open as before.
-    sockets[1].send(1, &people[0], "still here").await;
+    victims.send(1, &people[0], "still here").await;
     loop {
-        match sockets[1].frame().await {
+        match victims.frame().await {
             ServerFrame::Sent(sent) => break assert_eq!(sent.number.0, 1),
             ServerFrame::DeviceListChanged { .. } | ServerFrame::Drained | ServerFrame::PrekeysLow { .. } => {}
             other => panic!("{other:?}"),

@@ -116,7 +116,7 @@ impl Talk {
     /// Begins one in which each person sends so many messages to the next. `clients` are taken in turn.
     pub(super) fn begin(people: Vec<Person>, clients: &[Client], messages: u64, pause: Duration) -> Self {
         let (people, room) = (Arc::new(people), Arc::new(Room::default()));
-        let each = messages / people.len() as u64;
+        let each = messages.div_ceil(people.len() as u64);
         let tasks = (0..people.len()).zip(clients.iter().cycle()).map(|(own, client)| {
             let plan = Plan { client: client.clone(), messages: each, pause };
             tokio::spawn(speak(own, Arc::clone(&people), plan, Arc::clone(&room)))
