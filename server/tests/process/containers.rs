@@ -190,6 +190,10 @@ fn the_nodes_settings_are_understood_and_trust_the_proxy_alone() {
         assert_eq!(config["tls"]["mode"].as_str(), Some("plain"));
         assert_eq!(config["trust_proxy"].as_array().unwrap()[..], [toml::Value::from(format!("{proxy}/32"))]);
         assert_eq!(config["store"]["uri_file"].as_str(), Some("/run/secrets/store"));
+        assert_eq!(config["relay"]["nats_file"].as_str(), Some("/run/secrets/relay"));
+        let keys = config["secrets"]["folder"].as_str().unwrap();
+        let volume = format!("keys:{keys}:rw");
+        assert!(list(&node["volumes"]).contains(&volume.as_str()), "{name} does not share {keys}: {}", node["volumes"]);
         let (front, watch) = (&node["networks"]["front"], &node["networks"]["watch"]);
         let port = text("listen").rsplit_once(':').unwrap().1.to_owned();
         assert!(nodes.contains(&format!("server {}:{port};", front["ipv4_address"].as_str().unwrap())), "{nodes}");
@@ -220,6 +224,21 @@ fn nginx_takes_the_clusters_configuration() {
     let file = folder.path().join("nginx.conf");
     fs::write(&file, text).unwrap();
     succeeds(Command::new("nginx").arg("-t").arg("-e").arg("stderr").arg("-c").arg(&file), "nginx-light");
+}
+
+#[test]
+fn nats_takes_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (configuration, secrets) = (folder.path().join("etc/nats"), folder.path().join("run/secrets"));
+    let mut make = Command::new(docker().join("make-secrets"));
+    succeeds(make.args(["--self-signed", "chat.example"]).env("SEALPOST_SECRETS", &secrets), "openssl");
+    fs::create_dir_all(&configuration).unwrap();
+    fs::copy(docker().join("nats/nats.conf"), configuration.join("nats.conf")).unwrap();
+    succeeds(Command::new("nats-server").arg("-t").arg("-c").arg(configuration.join("nats.conf")), "nats-server");
+    fs::remove_file(secrets.join("nats_user")).unwrap();
+    let mut without = Command::new("nats-server");
+    let said = output(without.arg("-t").arg("-c").arg(configuration.join("nats.conf")), "nats-server");
+    assert!(!said.status.success(), "it does without a user");
 }
 
 #[test]
