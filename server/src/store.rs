@@ -20,7 +20,9 @@ pub mod mongodb;
 mod nodes;
 mod places;
 mod queue;
+mod reasons;
 pub mod transfer;
+mod uploads;
 
 pub use admin::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreFigures};
 pub use nodes::{DeviceGlance, Fact, NodeStore};
@@ -79,6 +81,16 @@ pub struct SchemaStatus {
     pub newest: i64,
     /// The names of the versions between the two.
     pub missing: Vec<&'static str>,
+}
+
+/// The key epoch rises by 1 to this. The step is drawn with the store's id, so that two restores of the same backup do not
+/// lead to the same epoch: an upload that was meant for the first one must not be taken by the second.
+const EPOCH_STEP_MAX: u32 = 1 << 20;
+
+/// By how much the key epochs rise when the store gets this id.
+fn epoch_step(store: StoreId) -> u32 {
+    let [a, b, c, d, ..] = *store.as_bytes();
+    (u32::from_be_bytes([a, b, c, d]) % EPOCH_STEP_MAX).saturating_add(1)
 }
 
 /// What [`Store::after_restore`] ended.
@@ -487,4 +499,16 @@ pub trait PrekeyStore {
         with_one_time: bool,
         now: UnixMillis,
     ) -> Result<Option<TakenBundle>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_epoch_always_rises() {
+        for bytes in [[0; 16], [255; 16], [7; 16]] {
+            assert!((1..=EPOCH_STEP_MAX).contains(&epoch_step(StoreId::from_bytes(bytes))));
+        }
+    }
 }

@@ -25,6 +25,9 @@ mod opening;
 #[path = "store_mongodb/removed.rs"]
 mod removed;
 #[cfg(test)]
+#[path = "store_mongodb/round_trips.rs"]
+mod round_trips;
+#[cfg(test)]
 #[path = "support/secantusdb.rs"]
 mod secantusdb;
 #[cfg(test)]

@@ -102,6 +102,7 @@ pub trait AdminStore {
     async fn reset_password_hash(&self, account: AccountId, new: &str) -> Result<Option<Vec<SessionId>>, StoreError>;
     /// The queues with the most bytes, at most `limit`.
     async fn largest_queues(&self, limit: usize) -> Result<Vec<QueueSummary>, StoreError>;
-    /// The whole, looked at row by row: not for every request.
+    /// The whole, looked at row by row: not for every request. Where several nodes share a store, one of them looks, and what the
+    /// others answer is up to two minutes old.
     async fn figures(&self, now: UnixMillis) -> Result<StoreFigures, StoreError>;
 }

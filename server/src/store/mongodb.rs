@@ -34,6 +34,7 @@ use sealpost_api::ids::{ServerId, StoreId};
 use sealpost_crypto::UnixMillis;
 
 use self::accept::Accepting;
+use self::acks::Acking;
 use self::check::Connection;
 pub use self::check::{Finding, Severity};
 use self::documents::{Account, Hot, Invite, ListRow, Notice, Prekeys, Row};
@@ -45,7 +46,9 @@ use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 
 mod accept;
 mod accounts;
+mod acks;
 mod admin;
+mod bulk;
 mod check;
 mod devices;
 mod documents;
@@ -54,6 +57,7 @@ mod erase;
 mod error;
 mod expiry;
 mod figures;
+mod lanes;
 mod lease;
 mod migrations;
 mod nodes;
@@ -75,7 +79,7 @@ const DATABASE: &str = "sealpost";
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections to each member: as many operations are under way at once. A lane has 32 of them, and there are four.
+/// Connections to each member: as many operations are under way at once.
 const POOL_MAX: u32 = 100;
 /// How long a write waits for a majority.
 const MAJORITY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -187,6 +191,7 @@ pub struct MongoStore {
     db: Db,
     client: Client,
     accepting: Accepting,
+    acking: Acking,
     server_id: ServerId,
     /// As it was read last. Another node's operator may give the store a new one.
     store_id: Mutex<StoreId>,
@@ -227,11 +232,12 @@ impl MongoStore {
         migrations::apply(&db, now).await?;
         transfer::refuse_moved(&db.database).await?;
         let ids = restore::ids(&db, &server, &store).await?;
-        let accepting = Accepting::begin(&db);
+        let (accepting, acking) = (Accepting::begin(&db), Acking::begin(&db));
         Ok(Self {
             db,
             client,
             accepting,
+            acking,
             server_id: ServerId::from_bytes(values::fixed(&ids.server_id)?),
             store_id: Mutex::new(StoreId::from_bytes(values::fixed(&ids.store_id)?)),
         })
@@ -361,7 +367,7 @@ impl Store for MongoStore {
     }
 
     async fn close(&self) {
-        self.accepting.close().await;
+        tokio::join!(self.accepting.close(), self.acking.close());
         self.client.clone().shutdown().await;
     }
 }

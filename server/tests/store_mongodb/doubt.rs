@@ -5,7 +5,7 @@ use sealpost_api::frames::MissedReason;
 use sealpost_crypto::UnixMillis;
 use sealpost_server::store::{AcceptOutcome, ExpiredRows, QueueItem, QueueLimits, StoreError};
 
-use crate::support::{Scene, binary, of};
+use crate::support::{Scene, any, binary, of, open};
 use crate::world::{DAY, LIMITS, NOW, Person, rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,13 +103,18 @@ async fn acks_of_the_same_rows_at_once_leave_no_wrong_count_for_long() {
     };
     let sent = futures_util::future::join_all((1..=ROWS).map(send)).await;
     let ids: Vec<_> = sent.into_iter().flat_map(|outcome| rows(outcome.unwrap())).collect();
-    // Two sockets of a device, as while one replaces the other, ack overlapping parts of what both were given.
-    let acks = ids.chunks(12).enumerate().flat_map(|(place, _)| {
+    // Three nodes ack overlapping parts of what they were given, as while sockets replace each other.
+    let nodes = [s.clone(), any(&open(&scene.address, 2).await), any(&open(&scene.address, 3).await)];
+    let acks = ids.chunks(12).zip(nodes.iter().cycle()).enumerate().flat_map(|(place, (_, node))| {
         let parts = [&ids[place * 12..], &ids[..(place + 1) * 12]];
-        parts.map(|part| bob.devices[0].ack(s, part))
+        parts.map(|part| bob.devices[0].ack(node, part))
     });
     let gone: u64 = futures_util::future::join_all(acks).await.into_iter().map(Option::unwrap).sum();
     assert_eq!(gone, ROWS, "each row is deleted once");
+    for node in &nodes {
+        // What each doubts is noted, whoever sweeps.
+        node.expire(UnixMillis(0), NOW, 100).await.unwrap();
+    }
     for minutes in [3, 6] {
         s.expire(UnixMillis(0), NOW.saturating_add(minutes * 60_000), 100).await.unwrap();
     }

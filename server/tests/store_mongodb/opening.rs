@@ -57,6 +57,9 @@ async fn an_address_that_cannot_be_used_is_explained_without_being_shown() {
         assert!(!error.contains("hunter2") && !error.contains("ter2"), "{error}");
         assert!(error.contains("mongodb://user:password@host"), "{error}");
     }
+    let balanced = "mongodb://u:hunter2@db.example/sealpost?loadBalanced=true";
+    let error = MongoStore::open(balanced, &[1; 48], now()).await.unwrap_err().to_string();
+    assert!(error.contains("name the members") && !error.contains("hunter2"), "{error}");
     let nobody = "mongodb://u:hunter2@127.0.0.1:1/sealpost?serverSelectionTimeoutMS=200";
     let error = MongoStore::open(nobody, &[1; 48], now()).await.unwrap_err().to_string();
     assert!(error.contains("no MongoDB primary can be reached") && !error.contains("hunter2"), "{error}");

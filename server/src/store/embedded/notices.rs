@@ -10,7 +10,7 @@ use sealpost_crypto::{DeviceAddress, UnixMillis};
 
 use super::error::DbError;
 use super::rows;
-use crate::store::QueueItem;
+use crate::store::{QueueItem, reasons};
 
 /// Numbers in one notice, so that it stays far below a frame's limit.
 const NUMBERS_MAX: usize = 4_096;
@@ -18,22 +18,6 @@ const NUMBERS_MAX: usize = 4_096;
 const EXPIRED: i64 = 1;
 /// `kind` of a notice about others' messages.
 const MISSED: i64 = 2;
-
-const fn expiry_code(reason: ExpiryReason) -> i64 {
-    match reason {
-        ExpiryReason::Expired => 1,
-        ExpiryReason::DeviceRemoved => 2,
-        ExpiryReason::AccountDeleted => 3,
-    }
-}
-
-const fn missed_code(reason: MissedReason) -> i64 {
-    match reason {
-        MissedReason::QueueFull => 1,
-        MissedReason::Dormant => 2,
-        MissedReason::Expired => 3,
-    }
-}
 
 /// Tells `dev` that `count` more messages of `from` are not kept for it.
 pub(super) fn missed(
@@ -50,7 +34,7 @@ pub(super) fn missed(
          ON CONFLICT (dev, kind, reason, peer) WHERE sealed = 0 \
          DO UPDATE SET count = count + excluded.count, created_at = excluded.created_at",
     )?
-    .execute(params![dev, missed_code(reason), from.to_bytes(), count.cast_signed(), rows::time(now)])?;
+    .execute(params![dev, reasons::missed_code(reason), from.to_bytes(), count.cast_signed(), rows::time(now)])?;
     Ok(())
 }
 
@@ -63,7 +47,7 @@ pub(super) fn expired(
     reason: ExpiryReason,
     now: UnixMillis,
 ) -> Result<(), DbError> {
-    let (reason, peer) = (expiry_code(reason), to.to_bytes());
+    let (reason, peer) = (reasons::expiry_code(reason), to.to_bytes());
     let open: Option<(i64, usize)> = db
         .prepare_cached(
             "SELECT notice_id, count FROM notices WHERE dev = ?1 AND kind = 1 AND reason = ?2 AND peer = ?3 \
@@ -161,16 +145,10 @@ fn numbers(row: &rusqlite::Row<'_>) -> Result<Vec<MessageNumber>, DbError> {
     Ok(numbers.iter().map(|number| MessageNumber(u64::from_be_bytes(*number))).collect())
 }
 
-fn expiry(code: i64) -> Result<ExpiryReason, DbError> {
-    [ExpiryReason::Expired, ExpiryReason::DeviceRemoved, ExpiryReason::AccountDeleted]
-        .into_iter()
-        .find(|reason| expiry_code(*reason) == code)
-        .ok_or(DbError::Corrupt("a notice with an unknown reason"))
+fn expiry(code: i32) -> Result<ExpiryReason, DbError> {
+    reasons::expiry(code).ok_or(DbError::Corrupt("a notice with an unknown reason"))
 }
 
-fn miss(code: i64) -> Result<MissedReason, DbError> {
-    [MissedReason::QueueFull, MissedReason::Dormant, MissedReason::Expired]
-        .into_iter()
-        .find(|reason| missed_code(*reason) == code)
-        .ok_or(DbError::Corrupt("a notice with an unknown reason"))
+fn miss(code: i32) -> Result<MissedReason, DbError> {
+    reasons::missed(code).ok_or(DbError::Corrupt("a notice with an unknown reason"))
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sealpost_api::ids::KeyEpoch;
-use sealpost_api::limits::{ONE_TIME_PREKEYS_MAX_STORED, QUEUE_RETENTION_MILLIS};
+use sealpost_api::limits::QUEUE_RETENTION_MILLIS;
 use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, OneTimePrekey, SignedPrekey, UnixMillis};
 
@@ -11,6 +11,7 @@ use super::error::DbError;
 use super::job::Class;
 use super::writer::Tx;
 use super::{EmbeddedStore, queue, rows};
+use crate::store::uploads::StoredKeys;
 use crate::store::{DeviceKeys, PrekeyStore, StoreError, TakenBundle, UploadPrekeys};
 
 #[async_trait]
@@ -128,56 +129,28 @@ fn upload(
 ) -> Result<UploadPrekeys, DbError> {
     let db = tx.db;
     let Some(dev) = queue::listed(db, address)? else { return Ok(UploadPrekeys::UnknownDevice) };
-    let (epoch, max_issued) = db
-        .prepare_cached("SELECT key_epoch, max_issued_id FROM devices WHERE dev = ?1")?
-        .query_row([dev], |row| Ok((rows::small(row, 0)?, rows::small(row, 1)?)))?;
-    if epoch != key_epoch.0 {
-        return Ok(UploadPrekeys::KeyEpochConflict);
-    }
-    if let Some(id) = conflict(db, dev, one_time, signed)? {
-        return Ok(UploadPrekeys::IdConflict(id));
-    }
-    let new: Vec<&OneTimePrekey> = one_time.iter().filter(|key| key.id.0 > max_issued || left_out(4)).collect();
-    let stored = usize::try_from(one_time_left(db, dev)?).unwrap_or(usize::MAX);
-    if !new.is_empty() && stored.saturating_add(new.len()) > ONE_TIME_PREKEYS_MAX_STORED {
-        return Ok(UploadPrekeys::Full);
-    }
-    let newer_signed = match signed {
-        Some(signed) => signed_prekey(db, dev)?.is_none_or(|current| current.id < signed.id).then_some(signed),
-        None => None,
+    let stored = stored(db, dev)?;
+    let added = match stored.decide(key_epoch, one_time, signed) {
+        Ok(added) if added.is_empty() => return Ok(UploadPrekeys::Stored),
+        Ok(added) => added,
+        Err(answer) => return Ok(answer),
     };
-    if new.is_empty() && newer_signed.is_none() {
-        return Ok(UploadPrekeys::Stored);
-    }
     tx.space.require()?;
-    store_one_time(db, dev, max_issued, new.into_iter())?;
-    if let Some(signed) = newer_signed {
+    store_one_time(db, dev, stored.max_issued, added.one_time.into_iter())?;
+    if let Some(signed) = added.signed {
         store_signed(db, dev, signed)?;
     }
     Ok(UploadPrekeys::Stored)
 }
 
-/// An id that is stored, or named twice here, with another key.
-fn conflict(
-    db: &Connection,
-    dev: i64,
-    one_time: &[OneTimePrekey],
-    signed: Option<&SignedPrekey>,
-) -> Result<Option<u32>, DbError> {
-    let mut select = db.prepare_cached("SELECT key FROM one_time_prekeys WHERE dev = ?1 AND key_id = ?2")?;
-    let mut seen = std::collections::HashMap::with_capacity(one_time.len());
-    for key in one_time {
-        let stored: Option<[u8; 32]> = select.query_row(params![dev, key.id.0], |row| row.get(0)).optional()?;
-        let earlier = seen.insert(key.id.0, key.key).map(|earlier| *earlier.as_bytes());
-        if [stored, earlier].into_iter().flatten().any(|other| other != *key.key.as_bytes()) {
-            return Ok(Some(key.id.0));
-        }
-    }
-    let current = signed_prekey(db, dev)?;
-    Ok(signed
-        .zip(current)
-        .filter(|(signed, current)| signed.id == current.id && *signed != current)
-        .map(|(signed, _)| signed.id.0))
+fn stored(db: &Connection, dev: i64) -> Result<StoredKeys, DbError> {
+    let (key_epoch, max_issued) = db
+        .prepare_cached("SELECT key_epoch, max_issued_id FROM devices WHERE dev = ?1")?
+        .query_row([dev], |row| Ok((KeyEpoch(rows::small(row, 0)?), rows::small(row, 1)?)))?;
+    let mut select = db.prepare_cached("SELECT key_id, key FROM one_time_prekeys WHERE dev = ?1")?;
+    let one_time = select.query_map([dev], |row| Ok((rows::small(row, 0)?, row.get(1)?)))?;
+    let one_time = one_time.collect::<rusqlite::Result<_>>()?;
+    Ok(StoredKeys { key_epoch, max_issued, one_time, signed: signed_prekey(db, dev)? })
 }
 
 fn take_bundle(

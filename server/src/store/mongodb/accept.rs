@@ -11,19 +11,17 @@
 //! rose, and the sequences of a queue only rise.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use parking_lot::Mutex;
 use sealpost_crypto::UnixMillis;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use self::plan::Plan;
 use self::view::{Step, View};
 use super::error::{DbError, in_part};
+use super::lanes::{Lanes, closed, fill};
 use super::{Db, TRIES, pause};
 use crate::store::{Accept, AcceptOutcome, StoreError};
 
@@ -63,77 +61,40 @@ pub(super) struct Pending {
 
 /// The lanes.
 pub(super) struct Accepting {
-    lanes: Mutex<Option<Vec<mpsc::Sender<Pending>>>>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    lanes: Lanes<Pending>,
     room: Arc<Semaphore>,
 }
 
 impl Accepting {
     /// Begins the lanes on the current runtime.
     pub(super) fn begin(db: &Db) -> Self {
-        let (mut lanes, mut tasks) = (Vec::with_capacity(LANES), Vec::with_capacity(LANES));
-        for _ in 0..LANES {
-            let (sender, receiver) = mpsc::channel(WAITING_MAX);
-            lanes.push(sender);
-            tasks.push(tokio::spawn(lane(db.clone(), receiver)));
-        }
-        Self {
-            lanes: Mutex::new(Some(lanes)),
-            tasks: Mutex::new(tasks),
-            room: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
-        }
+        let lanes = Lanes::begin(LANES, WAITING_MAX, |receiver| lane(db.clone(), receiver));
+        Self { lanes, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)) }
     }
 
     /// Whether anything is taken still.
     pub(super) fn open(&self) -> Result<(), StoreError> {
-        if self.lanes.lock().is_some() { Ok(()) } else { Err(closed()) }
+        self.lanes.open()
     }
 
     pub(super) async fn accept(&self, accept: Accept, now: UnixMillis) -> Result<AcceptOutcome, StoreError> {
         let bytes: usize = accept.send.copies.iter().map(|copy| copy.ciphertext.len()).sum();
         let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| StoreError::Busy)?;
-        let mut hasher = DefaultHasher::new();
-        accept.from.account.as_bytes().hash(&mut hasher);
-        let lane = usize::try_from(hasher.finish() % 1_024).unwrap_or(0) % LANES;
-        let sender = self.lanes.lock().as_ref().and_then(|lanes| lanes.get(lane).cloned()).ok_or_else(closed)?;
-        let (answer, answered) = oneshot::channel();
-        let pending = Pending { accept, now, answer, tried: 0, _room: room };
-        sender.try_send(pending).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => closed(),
-        })?;
-        drop(sender);
+        let (from, (answer, answered)) = (accept.from.account, oneshot::channel());
+        self.lanes.put(from, Pending { accept, now, answer, tried: 0, _room: room })?;
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Takes nothing more, and waits until all that was taken is answered.
     pub(super) async fn close(&self) {
-        drop(self.lanes.lock().take());
-        let tasks = std::mem::take(&mut *self.tasks.lock());
-        for task in tasks {
-            if task.await.is_err() {
-                tracing::error!("a lane of the store failed unexpectedly");
-            }
-        }
+        self.lanes.close().await;
     }
-}
-
-fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed".into())
 }
 
 async fn lane(db: Db, mut receiver: mpsc::Receiver<Pending>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    loop {
-        if batch.is_empty() && receiver.recv_many(&mut batch, BATCH_MAX).await == 0 {
-            return;
-        }
-        while batch.len() < BATCH_MAX
-            && let Ok(pending) = receiver.try_recv()
-        {
-            batch.push(pending);
-        }
+    while fill(&mut batch, &mut receiver, BATCH_MAX).await {
         batch = run(&db, std::mem::take(&mut batch)).await;
         if let Some(tried) = batch.iter().map(|pending| pending.tried).max().filter(|tried| *tried > 0) {
             pause(tried).await;

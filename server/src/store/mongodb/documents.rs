@@ -322,6 +322,7 @@ pub(super) struct RowHead {
     pub(super) id: ObjectId,
     pub(super) account: Binary,
     pub(super) to: Binary,
+    pub(super) row: i64,
     pub(super) from: Binary,
     pub(super) number: i64,
     pub(super) bytes: i64,
@@ -330,7 +331,7 @@ pub(super) struct RowHead {
 impl RowHead {
     /// What is asked for.
     pub(super) fn projection() -> Document {
-        doc! { "account": 1, "to": 1, "from": 1, "number": 1, "bytes": 1 }
+        doc! { "account": 1, "to": 1, "row": 1, "from": 1, "number": 1, "bytes": 1 }
     }
 
     /// Whose queue it is in.

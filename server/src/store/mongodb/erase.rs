@@ -8,8 +8,8 @@ use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 use super::documents::{Account, Removing};
 use super::error::DbError;
 use super::removal::Removed;
-use super::{Db, TRIES, notices, pause, removal, values};
-use crate::store::{Erased, StoreError};
+use super::{Db, TRIES, pause, removal, values};
+use crate::store::{Erased, StoreError, reasons};
 
 /// See [`crate::store::AccountStore::delete_account`].
 pub(super) async fn erase(
@@ -56,7 +56,7 @@ async fn clean(db: &Db, id: AccountId, devices: &[DeviceAddress], now: UnixMilli
 
 /// What is left of an account: the keyed hash of its name, and which devices are to be cleaned up.
 fn note(mut account: Account, username_hash: &[u8; 32], now: UnixMillis) -> Account {
-    let reason = notices::expiry_code(ExpiryReason::AccountDeleted);
+    let reason = reasons::expiry_code(ExpiryReason::AccountDeleted);
     account.removing.extend(account.devices.drain(..).map(|device| Removing {
         device: device.id,
         registration: device.registration,

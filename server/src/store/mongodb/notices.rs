@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::documents::{Notice, in_queue};
 use super::error::{DbError, is_duplicate};
 use super::{Db, TRIES, pause, queue, values};
-use crate::store::QueueItem;
+use crate::store::{QueueItem, reasons};
 
 /// Numbers of own messages from which on a notice takes no more: it stays far below a frame's limit.
 const NUMBERS_MAX: i64 = 4_096;
@@ -34,36 +34,13 @@ const EXPIRED: i32 = 1;
 /// `kind` of a notice about others' messages.
 const MISSED: i32 = 2;
 
-/// How a reason is stored.
-pub(super) const fn expiry_code(reason: ExpiryReason) -> i32 {
-    match reason {
-        ExpiryReason::Expired => 1,
-        ExpiryReason::DeviceRemoved => 2,
-        ExpiryReason::AccountDeleted => 3,
-    }
-}
-
-pub(super) const fn missed_code(reason: MissedReason) -> i32 {
-    match reason {
-        MissedReason::QueueFull => 1,
-        MissedReason::Dormant => 2,
-        MissedReason::Expired => 3,
-    }
-}
-
 /// The reason that a code stands for.
 pub(super) fn expiry(code: i32) -> Result<ExpiryReason, DbError> {
-    [ExpiryReason::Expired, ExpiryReason::DeviceRemoved, ExpiryReason::AccountDeleted]
-        .into_iter()
-        .find(|reason| expiry_code(*reason) == code)
-        .ok_or(DbError::Corrupt("a notice with an unknown reason"))
+    reasons::expiry(code).ok_or(DbError::Corrupt("a notice with an unknown reason"))
 }
 
 fn miss(code: i32) -> Result<MissedReason, DbError> {
-    [MissedReason::QueueFull, MissedReason::Dormant, MissedReason::Expired]
-        .into_iter()
-        .find(|reason| missed_code(*reason) == code)
-        .ok_or(DbError::Corrupt("a notice with an unknown reason"))
+    reasons::missed(code).ok_or(DbError::Corrupt("a notice with an unknown reason"))
 }
 
 /// Tells `to` that these messages of `from` are not kept for it.
@@ -75,7 +52,7 @@ pub(super) async fn missed(
     reason: MissedReason,
     now: UnixMillis,
 ) -> Result<(), DbError> {
-    add(db, to, (MISSED, missed_code(reason)), from, numbers, now).await
+    add(db, to, (MISSED, reasons::missed_code(reason)), from, numbers, now).await
 }
 
 /// Tells `sender` that its messages with these numbers will not reach `to`.
@@ -87,7 +64,7 @@ pub(super) async fn expired(
     reason: ExpiryReason,
     now: UnixMillis,
 ) -> Result<(), DbError> {
-    add(db, sender, (EXPIRED, expiry_code(reason)), to, numbers, now).await
+    add(db, sender, (EXPIRED, reasons::expiry_code(reason)), to, numbers, now).await
 }
 
 async fn add(

@@ -15,6 +15,7 @@ use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, OneTimePrekey, SignedP
 use super::documents::{OneTime, Prekeys, Signed, of_device};
 use super::error::{DbError, is_duplicate};
 use super::{Db, MongoStore, TRIES, pause, values};
+use crate::store::uploads::StoredKeys;
 use crate::store::{DeviceKeys, PrekeyStore, StoreError, TakenBundle, UploadPrekeys};
 
 /// The key epoch of a device that no restore has touched.
@@ -166,19 +167,13 @@ async fn upload(
                 _ => continue,
             }
         };
-        if key_epoch(&stored) != epoch {
-            return Ok(UploadPrekeys::KeyEpochConflict);
-        }
-        if let Some(id) = conflict(&stored, one_time, signed) {
-            return Ok(UploadPrekeys::IdConflict(id));
-        }
-        let new: Vec<OneTime> =
-            one_time.iter().map(OneTime::new).filter(|key| key.id > stored.max_issued || left_out(4)).collect();
-        if !new.is_empty() && stored.one_time.len().saturating_add(new.len()) > ONE_TIME_PREKEYS_MAX_STORED {
-            return Ok(UploadPrekeys::Full);
-        }
-        let signed = newer(&stored, signed);
-        if add(db, address, &stored, new, signed, doc! {}).await? {
+        let keys = stored_keys(&stored)?;
+        let added = match keys.decide(epoch, one_time, signed) {
+            Ok(added) => added,
+            Err(answer) => return Ok(answer),
+        };
+        let new = added.one_time.into_iter().map(OneTime::new).collect();
+        if add(db, address, &stored, new, added.signed.map(Signed::new), doc! {}).await? {
             return Ok(UploadPrekeys::Stored);
         }
         pause(tried).await;
@@ -186,18 +181,14 @@ async fn upload(
     Err(DbError::Contended)
 }
 
-/// An id that is stored, or named twice here, with another key.
-fn conflict(stored: &Prekeys, one_time: &[OneTimePrekey], signed: Option<&SignedPrekey>) -> Option<u32> {
-    let mut keys: std::collections::HashMap<i64, &OneTime> = stored.one_time.iter().map(|key| (key.id, key)).collect();
-    let given: Vec<OneTime> = one_time.iter().map(OneTime::new).collect();
-    for key in &given {
-        if keys.insert(key.id, key).is_some_and(|other| other.key != key.key) {
-            return u32::try_from(key.id).ok();
-        }
-    }
-    let signed = signed.map(Signed::new)?;
-    let other = stored.signed.as_ref().is_some_and(|current| current.id == signed.id && *current != signed);
-    other.then(|| u32::try_from(signed.id).ok()).flatten()
+fn stored_keys(keys: &Prekeys) -> Result<StoredKeys, DbError> {
+    let one_time = keys.one_time.iter().map(|key| Ok((values::small(key.id)?, values::fixed(&key.key)?)));
+    Ok(StoredKeys {
+        key_epoch: key_epoch(keys),
+        max_issued: values::small(keys.max_issued)?,
+        one_time: one_time.collect::<Result<_, DbError>>()?,
+        signed: keys.signed.as_ref().map(Signed::value).transpose()?,
+    })
 }
 
 async fn discard(db: &Db, address: &DeviceAddress) -> Result<u32, DbError> {
@@ -257,13 +248,14 @@ async fn take_bundle(
     let Some(listed) = db.account(account).await? else { return Ok(None) };
     let Some(entry) = listed.devices.iter().find(|entry| entry.id == i32::from(device.get())) else { return Ok(None) };
     let address = values::join(account, entry.id, &entry.registration)?;
-    let taken = if with_one_time { take_oldest(db, &address, now).await? } else { None };
+    let taking = async { if with_one_time { take_oldest(db, &address, now).await } else { Ok(None) } };
+    let (taken, hot) = tokio::try_join!(taking, db.hot(&address))?;
     let (one_time_prekey, keys) = match taken {
         Some(keys) => (keys.taken.as_ref().map(OneTime::value).transpose()?, keys),
         None => (None, of(db, &address).await?),
     };
     let signed_prekey = keys.signed.as_ref().filter(|signed| signed.expires_at > values::time(now));
-    let last_seen_at = db.hot(&address).await?.map_or(entry.since, |hot| hot.last_seen_at.max(entry.since));
+    let last_seen_at = hot.map_or(entry.since, |hot| hot.last_seen_at.max(entry.since));
     Ok(Some(TakenBundle {
         address,
         signed_prekey: signed_prekey.map(Signed::value).transpose()?,

@@ -11,8 +11,8 @@ use sealpost_crypto::{AccountId, DeviceAddress, DeviceList, UnixMillis};
 use super::accounts::{begin_session, holder, is_hash};
 use super::documents::{Account, Claim, Device, Removing};
 use super::error::{DbError, is_duplicate};
-use super::{Db, TRIES, notices, pause, prekeys, removal, values};
-use crate::store::{PublishList, PublishOutcome, StoreError};
+use super::{Db, TRIES, pause, prekeys, removal, values};
+use crate::store::{PublishList, PublishOutcome, StoreError, reasons};
 
 /// See [`crate::store::AccountStore::publish_device_list`].
 pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> Result<PublishOutcome, DbError> {
@@ -137,7 +137,7 @@ fn successor(
     account.removing.extend(gone.into_iter().map(|(device, registration)| Removing {
         device,
         registration,
-        reason: notices::expiry_code(ExpiryReason::DeviceRemoved),
+        reason: reasons::expiry_code(ExpiryReason::DeviceRemoved),
         at: values::time(now),
         done: false,
         cleaning: Some(claim.clone()),

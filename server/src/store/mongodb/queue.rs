@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use sealpost_api::ids::{ConnectionEpoch, MessageNumber, RowId, SessionId};
@@ -67,7 +66,7 @@ impl QueueStore for MongoStore {
         epoch: ConnectionEpoch,
         ids: Vec<RowId>,
     ) -> Result<Option<u64>, StoreError> {
-        Ok(acknowledge(&self.db, &address, epoch, &ids).await?)
+        self.acking.acknowledge(address, epoch, &ids).await
     }
 
     async fn expire(&self, before: UnixMillis, now: UnixMillis, limit: usize) -> Result<ExpiredRows, StoreError> {
@@ -193,34 +192,18 @@ fn message(row: Row) -> Result<QueueItem, DbError> {
     })
 }
 
-async fn acknowledge(
-    db: &Db,
-    address: &DeviceAddress,
-    epoch: ConnectionEpoch,
-    ids: &[RowId],
-) -> Result<Option<u64>, DbError> {
-    let (messages, notices) = values::sequences(ids);
-    let (hot, rows) = tokio::try_join!(db.hot(address), heads(db, address, messages))?;
-    let Some(hot) = hot else { return Ok(None) };
-    if !left_out(22) && is_superseded(&hot, epoch)? {
-        return Ok(None);
-    }
-    let (messages, notices) =
-        tokio::try_join!(delete_rows(db, address, &rows), notices::acknowledge(db, address, notices))?;
-    Ok(Some(messages.saturating_add(notices)))
-}
-
 /// Whether the device has a newer connection than this. A database that knows only older ones has not caught up yet: it
 /// confirmed this one.
-pub(super) fn is_superseded(hot: &Hot, epoch: ConnectionEpoch) -> Result<bool, DbError> {
-    match hot.epoch.cast_unsigned().cmp(&epoch.0) {
+pub(super) fn is_superseded(stored: i64, epoch: ConnectionEpoch) -> Result<bool, DbError> {
+    match stored.cast_unsigned().cmp(&epoch.0) {
         Ordering::Greater => Ok(true),
         Ordering::Equal => Ok(false),
         Ordering::Less => Err(DbError::Behind),
     }
 }
 
-async fn heads(db: &Db, address: &DeviceAddress, sequences: Vec<i64>) -> Result<Vec<RowHead>, DbError> {
+/// Rows of a queue, by their sequences, without their messages.
+pub(super) async fn heads(db: &Db, address: &DeviceAddress, sequences: &[i64]) -> Result<Vec<RowHead>, DbError> {
     if sequences.is_empty() {
         return Ok(Vec::new());
     }
@@ -230,14 +213,24 @@ async fn heads(db: &Db, address: &DeviceAddress, sequences: Vec<i64>) -> Result<
     Ok(heads.find(rows).projection(RowHead::projection()).await?.try_collect().await?)
 }
 
-/// Deletes rows of one queue and gives back their room; how many there still were.
-pub(super) async fn delete_rows(db: &Db, address: &DeviceAddress, rows: &[RowHead]) -> Result<u64, DbError> {
-    let mut deleted = 0_u64;
+/// What was deleted from a queue.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Removed {
+    pub(super) rows: u64,
+    /// Their bytes, or fewer.
+    pub(super) bytes: i64,
+}
+
+/// Deletes rows of one queue, and leaves it to the caller to give back their room; how many there still were.
+pub(super) async fn remove_rows(db: &Db, address: &DeviceAddress, rows: &[RowHead]) -> Result<Removed, DbError> {
+    let mut removed = Removed::default();
     for chunk in rows.chunks(DELETE_MAX) {
         // An answer that does not come leaves open whether there is room to give back.
         let doubt = db.doubt([*address]);
-        let ids: Vec<ObjectId> = chunk.iter().map(|row| row.id).collect();
-        let gone = db.queue.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count;
+        let sequences: Vec<i64> = chunk.iter().map(|row| row.row).collect();
+        let mut these = in_queue(address);
+        these.insert("row", doc! { "$in": sequences });
+        let gone = db.queue.delete_many(these).await?.deleted_count;
         let mut sizes: Vec<i64> = chunk.iter().map(|row| row.bytes).collect();
         let all = usize::try_from(gone).is_ok_and(|gone| gone == chunk.len());
         if !all {
@@ -245,23 +238,30 @@ pub(super) async fn delete_rows(db: &Db, address: &DeviceAddress, rows: &[RowHea
             sizes.sort_unstable();
             sizes.truncate(usize::try_from(gone).unwrap_or(usize::MAX));
         }
-        if gone > 0 {
-            let bytes = sizes.into_iter().fold(0, i64::saturating_add);
-            give_back(db, address, values::number(gone), bytes).await?;
-        }
         if all || gone == 0 {
             doubt.resolve();
         }
-        deleted = deleted.saturating_add(gone);
+        removed.rows = removed.rows.saturating_add(gone);
+        removed.bytes = sizes.into_iter().fold(removed.bytes, i64::saturating_add);
     }
-    Ok(deleted)
+    Ok(removed)
 }
 
-/// Gives back room that was taken.
-pub(super) async fn give_back(db: &Db, address: &DeviceAddress, rows: i64, bytes: i64) -> Result<(), DbError> {
-    let less = doc! { "$inc": { "messages": rows.saturating_neg(), "bytes": bytes.saturating_neg() } };
-    db.devices.update_one(of_device(address), less).await?;
-    Ok(())
+/// Deletes rows of one queue and gives back their room; how many there still were.
+pub(super) async fn delete_rows(db: &Db, address: &DeviceAddress, rows: &[RowHead]) -> Result<u64, DbError> {
+    let removed = remove_rows(db, address, rows).await?;
+    if removed.rows > 0 {
+        let doubt = db.doubt([*address]);
+        let less = less(values::number(removed.rows), removed.bytes);
+        db.devices.update_one(of_device(address), less).await?;
+        doubt.resolve();
+    }
+    Ok(removed.rows)
+}
+
+/// The step that gives back room that was taken.
+pub(super) fn less(rows: i64, bytes: i64) -> Document {
+    doc! { "$inc": { "messages": rows.saturating_neg(), "bytes": bytes.saturating_neg() } }
 }
 
 /// Rows and bytes in a queue, or of some senders in it.

@@ -7,11 +7,7 @@ use sealpost_api::ids::StoreId;
 use super::documents::Ids;
 use super::error::{DbError, is_duplicate};
 use super::{Db, values};
-use crate::store::AfterRestore;
-
-/// The key epoch rises by 1 to this. The step is drawn with the store's id, so that two restores of the same backup do not
-/// lead to the same epoch: an upload that was meant for the first one must not be taken by the second.
-const EPOCH_STEP_MAX: u32 = 1 << 20;
+use crate::store::{AfterRestore, epoch_step};
 
 /// The ids, drawn now if this is the first start.
 pub(super) async fn ids(db: &Db, server: &[u8; 16], store: &[u8; 16]) -> Result<Ids, DbError> {
@@ -36,7 +32,8 @@ pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestor
     let mut ended = AfterRestore::default();
     if !sealpost_crypto::sabotage::left_out(5) {
         ended.one_time_prekeys = sum(db, "prekeys", doc! { "$size": "$one_time" }).await?;
-        let none = doc! { "$inc": { "key_epoch": step(store) }, "$set": { "one_time": [], "taken": null } };
+        let none =
+            doc! { "$inc": { "key_epoch": i64::from(epoch_step(store)) }, "$set": { "one_time": [], "taken": null } };
         ended.devices = db.prekeys.update_many(doc! {}, none).await?.matched_count;
     }
     if !sealpost_crypto::sabotage::left_out(63) {
@@ -67,22 +64,5 @@ async fn sum(db: &Db, collection: &str, of: Document) -> Result<u64, DbError> {
         Some(Bson::Int32(count)) => Ok(values::count(i64::from(count))),
         Some(Bson::Int64(count)) => Ok(values::count(count)),
         Some(_) => Err(DbError::Corrupt("a sum that is no number")),
-    }
-}
-
-fn step(store: StoreId) -> i64 {
-    let [a, b, c, d, ..] = *store.as_bytes();
-    i64::from((u32::from_be_bytes([a, b, c, d]) % EPOCH_STEP_MAX).saturating_add(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_epoch_always_rises() {
-        for bytes in [[0; 16], [255; 16], [7; 16]] {
-            assert!((1..=i64::from(EPOCH_STEP_MAX)).contains(&step(StoreId::from_bytes(bytes))));
-        }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::doc;
 use sealpost_crypto::DeviceAddress;
 use sealpost_crypto::sabotage::left_out;
 
 use super::at_once;
 use super::plan::Plan;
 use super::view::View;
+use crate::store::mongodb::bulk::Update;
 use crate::store::mongodb::documents::{Hot, of_device};
 use crate::store::mongodb::error::{DbError, in_part};
-use crate::store::mongodb::{Db, MAJORITY_TIMEOUT, TRIES, pause, queue, values};
+use crate::store::mongodb::{Db, TRIES, pause, queue, values};
 use crate::store::{Accept, AcceptOutcome, Refusal};
 
 /// Records them with one call. Where anything was different from what was read, and where the answer does not say that all is
@@ -29,9 +30,9 @@ pub(super) async fn record(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
     for (from, places) in &senders {
         let accepts = accepts(places);
         let Some(hot) = view.hot(from).filter(|hot| is_of(hot, &accepts)) else { continue };
-        updates.extend(next(from, hot, &accepts).ok().map(|(same, next)| doc! { "q": same, "u": next }));
+        updates.extend(next(from, hot, &accepts).ok());
     }
-    let all = updates.len() > 1 && updates.len() == senders.len() && record_all(db, updates).await;
+    let all = updates.len() > 1 && updates.len() == senders.len() && db.update_each(&db.devices, updates).await;
     let mut recording = Vec::with_capacity(senders.len());
     for (from, places) in senders {
         let accepts = accepts(&places);
@@ -59,7 +60,7 @@ fn is_of(hot: &Hot, accepts: &[&Accept]) -> bool {
 }
 
 /// The window as it was read, and the one with these numbers.
-fn next(from: &DeviceAddress, read: &Hot, accepts: &[&Accept]) -> Result<(Document, Document), DbError> {
+fn next(from: &DeviceAddress, read: &Hot, accepts: &[&Accept]) -> Result<Update, DbError> {
     let mut window = read.window()?;
     for accept in accepts {
         window.record(accept.send.number);
@@ -71,26 +72,7 @@ fn next(from: &DeviceAddress, read: &Hot, accepts: &[&Accept]) -> Result<(Docume
         "window": values::binary(&window.to_bitmap()),
         "window_rev": read.window_rev.saturating_add(1),
     } };
-    Ok((same, next))
-}
-
-/// Whether all of these updates found what they change, and a majority has them in its journals.
-async fn record_all(db: &Db, updates: Vec<Document>) -> bool {
-    let wanted = i64::try_from(updates.len()).unwrap_or(i64::MAX);
-    let timeout = i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
-    let update = doc! {
-        "update": db.devices.name(),
-        "updates": updates,
-        "ordered": false,
-        "writeConcern": { "w": "majority", "j": true, "wtimeout": timeout },
-    };
-    let Ok(done) = db.database.run_command(update).await else { return false };
-    let found = match done.get("n") {
-        Some(Bson::Int32(found)) => i64::from(*found),
-        Some(Bson::Int64(found)) => *found,
-        _ => 0,
-    };
-    found == wanted && !done.contains_key("writeErrors") && !done.contains_key("writeConcernError")
+    Ok(Update { of: same, change: next })
 }
 
 /// Whether the numbers were recorded; not, when the sender has a newer connection.
@@ -99,11 +81,11 @@ async fn record_one(db: &Db, view: &View, from: &DeviceAddress, accepts: &[&Acce
     let mut hot = view.hot(from).cloned();
     for tried in 1..=TRIES {
         let Some(read) = hot else { return Ok(false) };
-        if !left_out(22) && queue::is_superseded(&read, epoch)? {
+        if !left_out(22) && queue::is_superseded(read.epoch, epoch)? {
             return Ok(false);
         }
-        let (same, next) = next(from, &read, accepts)?;
-        if db.devices.update_one(same, next).await?.matched_count == 1 {
+        let Update { of, change } = next(from, &read, accepts)?;
+        if db.devices.update_one(of, change).await?.matched_count == 1 {
             return Ok(true);
         }
         pause(tried).await;

@@ -9,6 +9,7 @@ use sealpost_crypto::DeviceAddress;
 use super::at_once;
 use super::plan::{Fate, Plan};
 use crate::store::StoreError;
+use crate::store::mongodb::bulk::Update;
 use crate::store::mongodb::documents::of_device;
 use crate::store::mongodb::error::{DbError, in_part};
 use crate::store::mongodb::{Db, queue, values};
@@ -112,10 +113,14 @@ impl GivenBack {
 
     /// Gives it back; the queues for which that may not have gone well.
     pub(super) async fn give(self, db: &Db) -> BTreeSet<DeviceAddress> {
-        let mut giving = Vec::with_capacity(self.0.len());
-        for (to, (rows, bytes)) in self.0 {
-            giving.push(async move { queue::give_back(db, &to, rows, bytes).await.is_err().then_some(to) });
+        if self.0.is_empty() {
+            return BTreeSet::new();
         }
-        at_once(giving).await.into_iter().flatten().collect()
+        let less = |(to, (rows, bytes)): (&DeviceAddress, &(i64, i64))| Update {
+            of: of_device(to),
+            change: queue::less(*rows, *bytes),
+        };
+        let given = db.update_each(&db.devices, self.0.iter().map(less).collect()).await;
+        if given { BTreeSet::new() } else { self.0.into_keys().collect() }
     }
 }

@@ -134,7 +134,7 @@ impl View {
         let Some(from) = self.hot.get(&accept.from).filter(|_| listed_sender) else {
             return Ok(refused(Refusal::RecipientUnknown));
         };
-        if !left_out(22) && queue::is_superseded(from, accept.epoch)? {
+        if !left_out(22) && queue::is_superseded(from.epoch, accept.epoch)? {
             return Ok(refused(Refusal::Superseded));
         }
         let window = match self.windows.get(&accept.from) {

@@ -12,7 +12,7 @@ use super::{Outcome, at_once, copies, numbers, room};
 use crate::store::mongodb::documents::listed;
 use crate::store::mongodb::error::in_part;
 use crate::store::mongodb::{Db, notices, removal};
-use crate::store::{AcceptOutcome, Refusal};
+use crate::store::{AcceptOutcome, Refusal, reasons};
 
 /// Writes the batch; the outcomes by index. What is missing has to be decided anew.
 pub(super) async fn write(db: &Db, view: &View, mut plans: Vec<Plan<'_>>) -> Vec<(usize, Outcome)> {
@@ -94,7 +94,7 @@ async fn tell(db: &Db, plans: &mut [Plan<'_>]) {
         let from = plan.accept.from;
         for missed in &plan.missed {
             let (to, reason) = (missed.to, missed.told);
-            let told = all.entry((to, from, notices::missed_code(reason))).or_insert_with(|| {
+            let told = all.entry((to, from, reasons::missed_code(reason))).or_insert_with(|| {
                 let (numbers, places) = (Vec::new(), Vec::new());
                 Told { to, from, reason, numbers, now: plan.now, places }
             });

@@ -1,0 +1,36 @@
+//! Many updates of one collection with one call.
+
+use mongodb::Collection;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::{Db, MAJORITY_TIMEOUT};
+
+/// One of them: which document, and what changes in it.
+pub(super) struct Update {
+    pub(super) of: Document,
+    pub(super) change: Document,
+}
+
+impl Db {
+    /// Does these updates, in any order and each on its own. Whether each found its document and a majority has all of them
+    /// in its journals; where it does not say so, any of them may have been done.
+    pub(super) async fn update_each<T: Send + Sync>(&self, collection: &Collection<T>, updates: Vec<Update>) -> bool {
+        let wanted = i64::try_from(updates.len()).unwrap_or(i64::MAX);
+        let updates: Vec<Document> =
+            updates.into_iter().map(|Update { of, change }| doc! { "q": of, "u": change }).collect();
+        let timeout = i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+        let command = doc! {
+            "update": collection.name(),
+            "updates": updates,
+            "ordered": false,
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": timeout },
+        };
+        let Ok(done) = self.database.run_command(command).await else { return false };
+        let found = match done.get("n") {
+            Some(Bson::Int32(found)) => i64::from(*found),
+            Some(Bson::Int64(found)) => *found,
+            _ => 0,
+        };
+        found == wanted && !done.contains_key("writeErrors") && !done.contains_key("writeConcernError")
+    }
+}
