@@ -4,6 +4,9 @@
 #[path = "store_embedded/backup.rs"]
 mod backup;
 #[cfg(test)]
+#[path = "store_embedded/company.rs"]
+mod company;
+#[cfg(test)]
 #[path = "store_embedded/disk.rs"]
 mod disk;
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct StreamSettings {
     pub write_timeout: Duration,
     /// A peer without an `Authorization` header sends its `Auth` frame within this time.
     pub auth_timeout: Duration,
-    /// Acknowledgements wait at most this long for others.
+    /// Acknowledgements wait at most this long for others of their stream; the store may keep them a little longer for company.
     pub ack_delay: Duration,
     /// A connected device is noted as seen this often.
     pub seen_interval: Duration,
@@ -43,7 +43,7 @@ impl Default for StreamSettings {
             ping_interval: Duration::from_secs(PING_SECONDS),
             write_timeout: Duration::from_secs(5),
             auth_timeout: Duration::from_secs(5),
-            ack_delay: Duration::from_millis(50),
+            ack_delay: Duration::from_millis(40),
             seen_interval: Duration::from_secs(3600),
         }
     }

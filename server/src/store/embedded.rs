@@ -23,7 +23,7 @@ use self::checkpoint::Checkpoints;
 use self::error::DbError;
 use self::files::Folder;
 pub use self::files::{DATABASE, LOCK, RESTORING};
-use self::job::{Class, Operation};
+use self::job::{Class, Haste, Operation};
 use self::readers::Readers;
 use self::shared::Shared;
 use self::space::Space;
@@ -352,7 +352,16 @@ impl EmbeddedStore {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
     {
-        self.write_bytes(class, 0, run).await
+        self.send(class, Haste::Now, 0, run).await
+    }
+
+    /// As [`write`](Self::write), for what nobody waits for.
+    async fn write_soon<T, F>(&self, class: Class, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
+    {
+        self.send(class, Haste::Soon, 0, run).await
     }
 
     async fn write_bytes<T, F>(&self, class: Class, bytes: usize, run: F) -> Result<T, StoreError>
@@ -360,8 +369,16 @@ impl EmbeddedStore {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
     {
+        self.send(class, Haste::Now, bytes, run).await
+    }
+
+    async fn send<T, F>(&self, class: Class, haste: Haste, bytes: usize, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
+    {
         self.shared.open()?;
-        let (operation, answer) = Operation::new(class, self.shared.hold(bytes)?, run);
+        let (operation, answer) = Operation::new(class, haste, self.shared.hold(bytes)?, run);
         self.threads.jobs.try_send(Message::Job(Box::new(operation))).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => self.shared.gone(),

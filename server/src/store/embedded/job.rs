@@ -18,10 +18,21 @@ pub(super) enum Class {
     Sweeping,
 }
 
+/// Whether anybody waits for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Somebody does: it begins a transaction if none is under way.
+    Now,
+    /// Nobody does: it goes with the next transaction that somebody waits for, or after a short while by itself.
+    Soon,
+}
+
 /// An operation whose answer's type is forgotten.
 pub(super) trait Job: Send {
     /// How it treats the cache.
     fn class(&self) -> Class;
+    /// Whether anybody waits for it.
+    fn haste(&self) -> Haste;
     /// What it counts in a transaction, in bytes.
     fn bytes(&self) -> usize;
     /// Does it, and keeps the answer. May be called again after the transaction of an earlier call was rolled back.
@@ -33,6 +44,7 @@ pub(super) trait Job: Send {
 /// An operation with an answer of type `T`.
 pub(super) struct Operation<T, F> {
     class: Class,
+    haste: Haste,
     waiting: Waiting,
     run: F,
     answer: Option<Result<T, StoreError>>,
@@ -45,9 +57,14 @@ where
     F: FnMut(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
 {
     /// The operation, and where its answer will come.
-    pub(super) fn new(class: Class, waiting: Waiting, run: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(super) fn new(
+        class: Class,
+        haste: Haste,
+        waiting: Waiting,
+        run: F,
+    ) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { class, waiting, run, answer: None, reply }, answer)
+        (Self { class, haste, waiting, run, answer: None, reply }, answer)
     }
 }
 
@@ -58,6 +75,10 @@ where
 {
     fn class(&self) -> Class {
         self.class
+    }
+
+    fn haste(&self) -> Haste {
+        self.haste
     }
 
     fn bytes(&self) -> usize {

@@ -80,7 +80,7 @@ impl QueueStore for EmbeddedStore {
         epoch: ConnectionEpoch,
         ids: Vec<RowId>,
     ) -> Result<Option<u64>, StoreError> {
-        self.write(Class::Cached, move |tx| acknowledge(tx, &address, epoch, &ids)).await
+        self.write_soon(Class::Cached, move |tx| acknowledge(tx, &address, epoch, &ids)).await
     }
 
     async fn expire(&self, before: UnixMillis, now: UnixMillis, limit: usize) -> Result<ExpiredRows, StoreError> {

@@ -1,7 +1,8 @@
 //! The one thread that writes, and its group commit.
 //!
 //! What arrives while one fsync runs is written by the next transaction, and all of it is answered when that one is
-//! durable: so the cost of an fsync is shared by everybody who waits for it, and nobody waits for a timer.
+//! durable: so the cost of an fsync is shared by everybody who waits for it, and nobody waits for a timer. What nobody waits
+//! for ([`Haste::Soon`]) begins no transaction while others may come: it goes with theirs.
 //!
 //! Operations are run one after the other without savepoints. When one fails in the database (a full disk, say), the whole
 //! transaction is rolled back and each of its operations is run again in a transaction of its own, so that one failure
@@ -20,7 +21,7 @@ use sealpost_crypto::sabotage::left_out;
 use super::cache::Cache;
 use super::checkpoint::{self, Checkpoints};
 use super::error::DbError;
-use super::job::{Class, Job};
+use super::job::{Class, Haste, Job};
 use super::shared::Shared;
 use super::space::Space;
 use crate::store::StoreError;
@@ -34,6 +35,12 @@ const BATCH_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Between two tries to empty the log of what was erased, when a reader is in the way.
 const FORGET_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long an operation that nobody waits for is kept for company. With the delay of acknowledgements before it, this is
+/// the time for which a crash would have them delivered again.
+const SOON: Duration = Duration::from_millis(10);
+/// Such operations kept at most.
+const SOON_MAX_JOBS: usize = 256;
 
 /// What an operation works on.
 pub(super) struct Tx<'a> {
@@ -69,7 +76,18 @@ struct Writer {
     forget: bool,
     /// Not before then is it tried again to empty the log: each try may take a while.
     forget_at: Instant,
+    /// What nobody waits for, and when it is written all the same.
+    soon: Vec<Box<dyn Job>>,
+    soon_at: Instant,
     closing: bool,
+}
+
+/// What the writer is to do next.
+enum Next {
+    /// A transaction, with this in it and whatever is kept.
+    Write(Option<Box<dyn Job>>),
+    /// Nothing more will come.
+    End,
 }
 
 /// Starts the thread; it holds the lock file until it has closed the database. With `forget` the log may hold what was erased.
@@ -91,6 +109,8 @@ pub(super) fn spawn(
         erased: 0,
         forget,
         forget_at: Instant::now(),
+        soon: Vec::new(),
+        soon_at: Instant::now(),
         closing: false,
     };
     let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
@@ -120,15 +140,17 @@ impl Writer {
         let mut batch = Vec::with_capacity(BATCH_MAX_JOBS);
         while !self.closing {
             let first = match self.receive(inbox) {
-                Ok(Some(first)) => first,
-                Ok(None) => return,
+                Ok(Next::Write(first)) => first,
+                Ok(Next::End) => return,
                 Err(error) => {
                     self.stop(error, &mut batch, inbox);
                     return;
                 }
             };
             if self.shared.stopped().is_some() {
-                first.finish(Err(self.shared.gone()));
+                for job in self.soon.drain(..).chain(first) {
+                    job.finish(Err(self.shared.gone()));
+                }
                 continue;
             }
             let written = self.write(first, inbox, &mut batch);
@@ -151,18 +173,36 @@ impl Writer {
         }
     }
 
-    /// The next job; `None` when there will be none. While the log holds what was erased, it is tried again meanwhile.
-    fn receive(&mut self, inbox: &Receiver<Message>) -> Result<Option<Box<dyn Job>>, DbError> {
+    /// Waits until something is to be written. While the log holds what was erased, it is tried again meanwhile.
+    fn receive(&mut self, inbox: &Receiver<Message>) -> Result<Next, DbError> {
         loop {
-            let next = if self.forget {
-                inbox.recv_timeout(FORGET_AGAIN)
-            } else {
-                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            let forget_in = self.forget.then_some(FORGET_AGAIN);
+            let soon_in = (!self.soon.is_empty()).then(|| self.soon_at.saturating_duration_since(Instant::now()));
+            let next = match forget_in.into_iter().chain(soon_in).min() {
+                Some(patience) => inbox.recv_timeout(patience),
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match next {
-                Ok(Message::Job(job)) => return Ok(Some(job)),
-                Err(RecvTimeoutError::Timeout) => self.forget_deleted()?,
-                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Ok(Message::Job(job)) if job.haste() == Haste::Soon => {
+                    if self.soon.is_empty() {
+                        self.soon_at = Instant::now().checked_add(SOON).unwrap_or(self.soon_at);
+                    }
+                    self.soon.push(job);
+                    if self.soon.len() >= SOON_MAX_JOBS {
+                        return Ok(Next::Write(None));
+                    }
+                }
+                Ok(Message::Job(job)) => return Ok(Next::Write(Some(job))),
+                Err(RecvTimeoutError::Timeout) => {
+                    if !self.soon.is_empty() && self.soon_at <= Instant::now() {
+                        return Ok(Next::Write(None));
+                    }
+                    self.forget_deleted()?;
+                }
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => {
+                    self.closing = true;
+                    return Ok(if self.soon.is_empty() { Next::End } else { Next::Write(None) });
+                }
             }
         }
     }
@@ -177,33 +217,37 @@ impl Writer {
         Ok(())
     }
 
-    /// One transaction with the first job and whatever waits already.
+    /// One transaction with what was kept, the first job and whatever waits already.
     fn write(
         &mut self,
-        first: Box<dyn Job>,
+        first: Option<Box<dyn Job>>,
         inbox: &Receiver<Message>,
         batch: &mut Vec<Box<dyn Job>>,
     ) -> Result<(), DbError> {
         self.space.forget();
         let mut bytes = 0_usize;
-        let mut next = Some(first);
+        let mut known = std::mem::take(&mut self.soon).into_iter().chain(first);
+        let mut next = known.next();
         let begun = self.begin().and_then(|()| self.space.count_reusable(&self.connection));
         while let Some(mut job) = next {
             bytes = bytes.saturating_add(job.bytes());
             let ran = if begun.is_ok() { self.perform(&mut *job) } else { Ok(()) };
             batch.push(job);
-            ran?;
-            next = match batch.len() < BATCH_MAX_JOBS && bytes < BATCH_MAX_BYTES && begun.is_ok() {
-                true => match inbox.try_recv() {
+            if ran.is_err() {
+                batch.extend(known);
+                return ran;
+            }
+            next = known.next();
+            if next.is_none() && batch.len() < BATCH_MAX_JOBS && bytes < BATCH_MAX_BYTES && begun.is_ok() {
+                next = match inbox.try_recv() {
                     Ok(Message::Job(job)) => Some(job),
                     Ok(Message::Close) => {
                         self.closing = true;
                         None
                     }
                     Err(_) => None,
-                },
-                false => None,
-            };
+                };
+            }
         }
         begun?;
         let operations = batch.len();
@@ -296,7 +340,7 @@ impl Writer {
         let reason = format!("a write could not be made durable: {}", StoreError::from(error));
         tracing::error!(reason, "the store has stopped");
         let stopped = StoreError::Stopped(self.shared.stop(&reason));
-        for job in batch.drain(..) {
+        for job in self.soon.drain(..).chain(batch.drain(..)) {
             job.finish(Err(stopped.clone()));
         }
         for message in inbox.try_iter() {
