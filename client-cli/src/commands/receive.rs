@@ -56,11 +56,14 @@ pub(crate) async fn receive(
     }
     let mut link = owner.link();
     let mut seen = None;
+    let mut look = true;
     loop {
         let state = *link.borrow_and_update();
-        print_new(owner, sink, &mut printed).await?;
-        if printed.enough() {
-            return Ok(());
+        if std::mem::replace(&mut look, true) {
+            print_new(owner, sink, &mut printed).await?;
+            if printed.enough() {
+                return Ok(());
+            }
         }
         match state {
             Link::Drained if !follow => {
@@ -80,6 +83,7 @@ pub(crate) async fn receive(
             biased;
             event = events.recv() => match event {
                 Some(event) => {
+                    look = may_bring_a_notice(&event);
                     if let Some(line) = outbox::line(owner, &event, None) {
                         printed.anything = true;
                         sink.line(line).await?;
@@ -87,6 +91,7 @@ pub(crate) async fn receive(
                     // One look at the notices for all events that are here.
                     while !matches!(event, Event::Drained | Event::Offline { .. }) && !events.is_empty() {
                         let Some(next) = events.recv().await else { break };
+                        look |= may_bring_a_notice(&next);
                         if let Some(line) = outbox::line(owner, &next, None) {
                             printed.anything = true;
                             sink.line(line).await?;
@@ -102,6 +107,11 @@ pub(crate) async fn receive(
             }
         }
     }
+}
+
+/// Whether there may be something to print after this event. What becomes of a message of one's own brings none.
+const fn may_bring_a_notice(event: &Event) -> bool {
+    !matches!(event, Event::Completed { .. } | Event::Queued { .. } | Event::Sent { .. })
 }
 
 /// The stream is lost: the failure that ends this command, if it can't go on.

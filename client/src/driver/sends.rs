@@ -2,7 +2,10 @@
 //!
 //! A program that hands a message to another process (the owner of a profile), and sees that one die, cannot know whether
 //! the message was taken. So it draws a token and may ask again with it. The tokens of the newest messages are kept in the
-//! vault, written in the transaction that puts the message into the outbox.
+//! vault, each in a row of its own, written in the transaction that puts the message into the outbox; and in memory, so that
+//! a message costs no look at the others.
+
+use std::collections::VecDeque;
 
 use sealpost_api::ids::MessageId;
 use sealpost_api::problem::ProblemCode;
@@ -16,9 +19,7 @@ use crate::vault::{VaultError, VaultTransaction};
 
 /// How many tokens are remembered: far more than the commands that run at a time, since one is needed only until whoever
 /// drew it has heard its end.
-const REMEMBERED_MAX: usize = 64;
-/// The note that holds them.
-const NOTE: &str = "sends";
+const REMEMBERED_MAX: u64 = 64;
 
 /// Drawn at random by whoever asks; 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +65,8 @@ impl Sending {
 /// What is remembered of one message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Remembered {
+    /// Counts up; its row is this modulo [`REMEMBERED_MAX`].
+    order: u64,
     token: SendToken,
     message_id: [u8; 16],
     state: State,
@@ -113,55 +116,75 @@ impl Remembered {
     }
 }
 
-fn read(vault: &mut dyn VaultTransaction) -> Result<Vec<Remembered>, VaultError> {
-    let Some(bytes) = super::note(vault, NOTE)? else { return Ok(Vec::new()) };
-    serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { what: "memory of commands" })
-}
+/// The newest messages that were asked for with a token, oldest first. After a transaction that failed it is to be read again.
+#[derive(Debug, Default)]
+pub(super) struct Sends(VecDeque<Remembered>);
 
-fn write(vault: &mut dyn VaultTransaction, sends: &[Remembered]) -> Result<(), VaultError> {
-    let bytes = serde_json::to_vec(sends).map_err(|_| VaultError::Damaged { what: "memory of commands" })?;
-    super::set_note(vault, NOTE, &bytes)
-}
-
-/// What was taken with this token.
-pub(super) fn look_up(vault: &mut dyn VaultTransaction, token: SendToken) -> Result<Option<Remembered>, VaultError> {
-    Ok(read(vault)?.into_iter().find(|send| send.token == token))
-}
-
-/// Notes that a message was put into the outbox.
-pub(super) fn taken(
-    vault: &mut dyn VaultTransaction,
-    token: SendToken,
-    message_id: MessageId,
-) -> Result<(), VaultError> {
-    let mut sends = read(vault)?;
-    sends.retain(|send| send.token != token);
-    let surplus = (sends.len() + 1).saturating_sub(REMEMBERED_MAX);
-    sends.drain(..surplus);
-    sends.push(Remembered { token, message_id: *message_id.as_bytes(), state: State::Waiting });
-    write(vault, &sends)
-}
-
-/// Notes the end of a message, if it was taken with a token.
-pub(super) fn ended(vault: &mut dyn VaultTransaction, event: &Event) -> Result<(), VaultError> {
-    let (message_id, state) = match event {
-        Event::Sent { receipt, .. } => (
-            receipt.message_id,
-            State::Sent {
-                to: receipt.to.as_str().to_owned(),
-                number: receipt.number.0,
-                accepted_at: receipt.accepted_at.0,
-            },
-        ),
-        Event::Blocked { to, message_id } => (*message_id, State::Blocked { to: to.as_str().to_owned() }),
-        Event::Refused { message_id, code, .. } => (*message_id, State::Refused { code: code.as_str().to_owned() }),
-        _ => return Ok(()),
-    };
-    let mut sends = read(vault)?;
-    let mut changed = false;
-    for send in sends.iter_mut().filter(|send| send.message_id == *message_id.as_bytes()) {
-        send.state = state.clone();
-        changed = true;
+impl Sends {
+    /// As the vault has it.
+    pub(super) fn read(vault: &mut dyn VaultTransaction) -> Result<Self, VaultError> {
+        let mut sends = Vec::new();
+        for row in 0..REMEMBERED_MAX {
+            if let Some(bytes) = super::note(vault, &name(row))? {
+                let send = serde_json::from_slice(&bytes);
+                sends.push(send.map_err(|_| VaultError::Damaged { what: "memory of commands" })?);
+            }
+        }
+        sends.sort_unstable_by_key(|send: &Remembered| send.order);
+        Ok(Self(sends.into()))
     }
-    if changed { write(vault, &sends) } else { Ok(()) }
+
+    /// What was taken with this token.
+    pub(super) fn look_up(&self, token: SendToken) -> Option<&Remembered> {
+        self.0.iter().rev().find(|send| send.token == token)
+    }
+
+    /// Notes that a message was put into the outbox.
+    pub(super) fn taken(
+        &mut self,
+        vault: &mut dyn VaultTransaction,
+        token: SendToken,
+        message_id: MessageId,
+    ) -> Result<(), VaultError> {
+        let order = self.0.back().map_or(0, |newest| newest.order.saturating_add(1));
+        let send = Remembered { order, token, message_id: *message_id.as_bytes(), state: State::Waiting };
+        write(vault, &send)?;
+        self.0.push_back(send);
+        if self.0.len() as u64 > REMEMBERED_MAX {
+            self.0.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Notes the end of a message, if it was taken with a token.
+    pub(super) fn ended(&mut self, vault: &mut dyn VaultTransaction, event: &Event) -> Result<(), VaultError> {
+        let (message_id, state) = match event {
+            Event::Sent { receipt, .. } => (
+                receipt.message_id,
+                State::Sent {
+                    to: receipt.to.as_str().to_owned(),
+                    number: receipt.number.0,
+                    accepted_at: receipt.accepted_at.0,
+                },
+            ),
+            Event::Blocked { to, message_id } => (*message_id, State::Blocked { to: to.as_str().to_owned() }),
+            Event::Refused { message_id, code, .. } => (*message_id, State::Refused { code: code.as_str().to_owned() }),
+            _ => return Ok(()),
+        };
+        for send in self.0.iter_mut().filter(|send| send.message_id == *message_id.as_bytes()) {
+            send.state = state.clone();
+            write(vault, send)?;
+        }
+        Ok(())
+    }
+}
+
+/// The note of a row.
+fn name(row: u64) -> String {
+    format!("send/{row}")
+}
+
+fn write(vault: &mut dyn VaultTransaction, send: &Remembered) -> Result<(), VaultError> {
+    let bytes = serde_json::to_vec(send).map_err(|_| VaultError::Damaged { what: "memory of commands" })?;
+    super::set_note(vault, &name(send.order % REMEMBERED_MAX), &bytes)
 }

@@ -13,6 +13,7 @@ use sealpost_api::sessions::SessionGrant;
 use sealpost_crypto::DeviceList;
 use tempfile::TempDir;
 
+use super::sends::Sends;
 use super::*;
 use crate::engine::{CommandId, Effect, HttpResponse, Input, OfflineReason, Request};
 use crate::vault::{KdfParameters, VaultKeySource};
@@ -174,11 +175,34 @@ fn whoever_asks_by_token_for_a_message_that_an_identity_change_dropped_hears_so(
     let to = Username::parse("bobby").unwrap();
     vault
         .transaction(|vault| {
-            sends::taken(vault, token, message_id)?;
-            assert!(sends::look_up(vault, token)?.unwrap().outcome().is_none());
-            sends::ended(vault, &Event::Blocked { to: to.clone(), message_id })?;
-            let outcome = sends::look_up(vault, token)?.unwrap().outcome();
+            let mut sends = Sends::read(vault)?;
+            sends.taken(vault, token, message_id)?;
+            assert!(sends.look_up(token).unwrap().outcome().is_none());
+            sends.ended(vault, &Event::Blocked { to: to.clone(), message_id })?;
+            let outcome = Sends::read(vault)?.look_up(token).unwrap().outcome();
             assert_eq!(outcome, Some(Err(CommandError::IdentityChanged { name: to })));
+            Ok::<_, VaultError>(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_newest_messages_are_known_by_their_tokens_and_older_ones_make_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = VaultKeySource::Passphrase("correct horse".to_owned().into());
+    let mut vault = Vault::create_with(&folder.path().join("profile/vault.db"), &source, CHEAP).unwrap();
+    vault
+        .transaction(|vault| {
+            for begin in [0, 50, 100] {
+                // Read anew as by another run, which goes on where the last one ended.
+                let mut sends = Sends::read(vault)?;
+                for number in begin..begin + 50 {
+                    sends.taken(vault, SendToken([number; 16]), MessageId::from_bytes([number; 16]))?;
+                }
+            }
+            let sends = Sends::read(vault)?;
+            let known: Vec<u8> = (0..150).filter(|number| sends.look_up(SendToken([*number; 16])).is_some()).collect();
+            assert_eq!(known, (86..150).collect::<Vec<_>>());
             Ok::<_, VaultError>(())
         })
         .unwrap();

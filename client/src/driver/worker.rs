@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::DriverError;
 use super::adapters::Clock;
 use super::network::{Arrived, Network, Server};
-use super::sends::{self, SendToken};
+use super::sends::{SendToken, Sends};
 use crate::engine::{
     Command, CommandError, CommandId, Context, Effect, Engine, EngineError, Event, Input, OfflineReason, Outcome,
 };
@@ -66,6 +66,7 @@ pub(super) struct Worker {
     /// Who waits for a message that an earlier ask put into the outbox.
     waiting_for_message: HashMap<MessageId, Vec<Answer>>,
     tokens: HashMap<CommandId, SendToken>,
+    sends: Sends,
     listeners: Vec<mpsc::UnboundedSender<Event>>,
 }
 
@@ -85,6 +86,7 @@ impl Worker {
             // A crash before this repeats it.
             vault.settle_rollback()?;
         }
+        let sends = vault.transaction(|vault| Sends::read(vault).map_err(EngineError::from))?;
         let (network, arrivals) = Network::new(server, reports);
         Ok(Self {
             vault,
@@ -98,6 +100,7 @@ impl Worker {
             waiting: HashMap::new(),
             waiting_for_message: HashMap::new(),
             tokens: HashMap::new(),
+            sends,
             listeners: Vec::new(),
         })
     }
@@ -175,7 +178,7 @@ impl Worker {
                         // The same message, asked for a moment ago: that one is to be known on disk first.
                         self.process(std::mem::take(&mut inputs))?;
                     }
-                    if let Some(input) = self.begin_send(token, to, text, taken, answer)? {
+                    if let Some(input) = self.begin_send(token, to, text, taken, answer) {
                         inputs.push(input);
                     }
                 }
@@ -206,10 +209,9 @@ impl Worker {
         text: String,
         taken: oneshot::Sender<MessageId>,
         answer: Answer,
-    ) -> Result<Option<Input>, EngineError> {
+    ) -> Option<Input> {
         if let Some(token) = token {
-            let earlier = self.vault.transaction(|vault| Ok::<_, EngineError>(sends::look_up(vault, token)?))?;
-            if let Some(earlier) = earlier {
+            if let Some(earlier) = self.sends.look_up(token) {
                 let _ = taken.send(earlier.message_id());
                 match earlier.outcome() {
                     Some(outcome) => {
@@ -217,7 +219,7 @@ impl Worker {
                     }
                     None => self.waiting_for_message.entry(earlier.message_id()).or_default().push(answer),
                 }
-                return Ok(None);
+                return None;
             }
         }
         let id = self.draw_id();
@@ -225,7 +227,7 @@ impl Worker {
             self.tokens.insert(id, token);
         }
         self.waiting.insert(id, Waiting { answer, taken: Some(taken) });
-        Ok(Some(Input::Command { id, command: Command::Send { to, text } }))
+        Some(Input::Command { id, command: Command::Send { to, text } })
     }
 
     /// One transaction for all inputs, then their effects. An error is the end of the driver.
@@ -234,15 +236,17 @@ impl Worker {
             return Ok(());
         }
         let tokens = std::mem::take(&mut self.tokens);
+        let mut sends = std::mem::take(&mut self.sends);
         let handled = self.transaction(|engine, context| {
             let effects = engine.handle_all(context, inputs)?;
             for effect in &effects {
                 if let Effect::Emit(event) = effect {
-                    note_event(context.vault, event, &tokens)?;
+                    note_event(context.vault, &mut sends, event, &tokens)?;
                 }
             }
             Ok(effects)
         });
+        self.sends = sends;
         match handled {
             Ok(effects) => {
                 for effect in effects {
@@ -282,6 +286,7 @@ impl Worker {
         self.network.close_stream();
         self.network.forget_requests();
         self.engine = open_engine(&mut self.vault, self.clock.as_ref())?;
+        self.sends = self.vault.transaction(|vault| Sends::read(vault).map_err(EngineError::from))?;
         self.wake_at = None;
         self.tell(&Event::Offline { reason: OfflineReason::Asked, retry_at: self.resume_at });
         Ok(())
@@ -357,15 +362,16 @@ fn open_engine(vault: &mut Vault, clock: &dyn Clock) -> Result<Engine, EngineErr
 
 fn note_event(
     vault: &mut dyn VaultTransaction,
+    sends: &mut Sends,
     event: &Event,
     tokens: &HashMap<CommandId, SendToken>,
 ) -> Result<(), EngineError> {
     if let Event::Queued { id, message_id, .. } = event
         && let Some(token) = tokens.get(id)
     {
-        sends::taken(vault, *token, *message_id)?;
+        sends.taken(vault, *token, *message_id)?;
     }
-    Ok(sends::ended(vault, event)?)
+    Ok(sends.ended(vault, event)?)
 }
 
 /// An error and its causes, in one line.
