@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::io::{self, BufRead as _};
 use std::rc::Rc;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use sealpost_api::limits::TEXT_MAX_BYTES;
 use tokio::sync::mpsc;
 
@@ -14,6 +15,9 @@ use crate::front::Front;
 use crate::owner::username;
 use crate::sink::Sink;
 use crate::task::Task;
+
+/// Lines that are on their way before the next is read: enough that those of a file share transactions of the vault.
+const AHEAD_MAX: usize = 16;
 
 /// Reads lines and sends them, and prints what comes, until the input ends or a signal comes.
 pub(crate) async fn chat(front: &Front, name: &str) -> Result<(), Failure> {
@@ -28,16 +32,21 @@ pub(crate) async fn chat(front: &Front, name: &str) -> Result<(), Failure> {
         let ready = front.request(Task::Whoami, false);
         front.perform(&ready, &Sink::Collected(Rc::default())).await?;
         let mut typed = lines();
-        while let Some(text) = typed.recv().await {
-            let text = text?;
-            if text.is_empty() {
-                continue;
-            }
-            let task = Task::Send { name: name.clone(), text, verified: false, token: Some(rand::random()) };
-            // Goes over the socket to whoever owns the profile: this very process, or another one.
-            if let Err(failure) = front.perform(&front.request(task, false), &sink).await {
-                failure.report(front.global.json);
-                *problem.borrow_mut() = Some(failure);
+        let (mut on_their_way, mut more) = (FuturesUnordered::new(), true);
+        while more || !on_their_way.is_empty() {
+            // Another process that owns the profile takes them in whatever order it hears of them.
+            let ahead = if front.owns_profile() { AHEAD_MAX } else { 1 };
+            tokio::select! {
+                biased;
+                Some(outcome) = on_their_way.next() => if let Err(failure) = outcome {
+                    Failure::report(&failure, front.global.json);
+                    *problem.borrow_mut() = Some(failure);
+                },
+                text = typed.recv(), if more && on_their_way.len() < ahead => match text.transpose()? {
+                    Some(text) if text.is_empty() => {}
+                    Some(text) => on_their_way.push(send(front, &name, text, &sink)),
+                    None => more = false,
+                },
             }
         }
         Ok::<(), Failure>(())
@@ -53,6 +62,12 @@ pub(crate) async fn chat(front: &Front, name: &str) -> Result<(), Failure> {
     front.end(&mut receive).await?;
     let problem = problem.borrow_mut().take();
     problem.map_or(Ok(()), |failure| Err(Failure { quiet: true, ..failure }))
+}
+
+/// Goes to whoever owns the profile: this very process, or another one.
+async fn send(front: &Front, name: &str, text: String, sink: &Sink) -> Result<(), Failure> {
+    let task = Task::Send { name: name.to_owned(), text, verified: false, token: Some(rand::random()) };
+    front.perform(&front.request(task, false), sink).await
 }
 
 /// The lines of standard input, read on a thread of their own.

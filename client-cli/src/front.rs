@@ -1,7 +1,7 @@
 //! From the command line to a task, and to whoever carries it out.
 
 use std::io::{self, Read as _};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use sealpost_api::limits::TEXT_MAX_BYTES;
@@ -195,6 +195,8 @@ pub(crate) struct Front {
     stop: watch::Receiver<bool>,
     stopper: watch::Sender<bool>,
     passphrase: std::cell::RefCell<Option<Zeroizing<String>>>,
+    /// The profile, while a task of this process that goes on and on owns it.
+    own: std::cell::RefCell<Weak<Owner>>,
 }
 
 /// Who owns the profile.
@@ -232,7 +234,15 @@ impl Front {
             }
             std::process::exit(i32::from(Exit::Failed.number()));
         });
-        Ok(Self { global, profile, begins, stop, stopper, passphrase: std::cell::RefCell::new(None) })
+        Ok(Self {
+            global,
+            profile,
+            begins,
+            stop,
+            stopper,
+            passphrase: std::cell::RefCell::new(None),
+            own: std::cell::RefCell::default(),
+        })
     }
 
     /// The request for a task of this command line.
@@ -257,6 +267,9 @@ impl Front {
     /// Has the task done: by the profile's owner, or by this process if there is none. If the owner dies, this process
     /// takes over.
     pub(crate) async fn perform(&self, request: &Request, sink: &Sink) -> Result<(), Failure> {
+        if let Some(owner) = self.own() {
+            return owner.run(request, sink).await;
+        }
         let deadline = request.timeout().map(|timeout| Instant::now() + timeout);
         let mut owners_lost = 0;
         loop {
@@ -290,16 +303,30 @@ impl Front {
         }
     }
 
+    fn own(&self) -> Option<Rc<Owner>> {
+        self.own.borrow().upgrade()
+    }
+
+    /// Whether a task of this process owns the profile, so that what it is asked is done in the order of asking.
+    pub(crate) fn owns_profile(&self) -> bool {
+        self.own().is_some()
+    }
+
     async fn perform_here(&self, lock: ProfileLock, request: &Request, sink: &Sink) -> Result<(), Failure> {
         let opened = self.open(lock, request).await?;
         let serving = match request.task {
-            Task::Receive { follow: true, .. } => Some(SocketServer::start(&self.profile, &opened.owner)?),
+            Task::Receive { follow: true, .. } => {
+                opened.owner.is_followed.set(true);
+                self.own.replace(Rc::downgrade(&opened.owner));
+                Some(SocketServer::start(&self.profile, &opened.owner)?)
+            }
             _ => None,
         };
         let progress = Progress::start("asking the server", self.shows_progress() && serving.is_none());
         let outcome = opened.owner.run(request, sink).await;
         drop(progress);
         drop(serving);
+        self.own.take();
         opened.close().await;
         outcome
     }

@@ -1,6 +1,6 @@
 //! Carries out tasks while this process owns the profile: its own, and those that come over the socket.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use sealpost_api::ids::MessageId;
@@ -47,6 +47,10 @@ pub(crate) struct Owner {
     password: Option<Password>,
     /// One printer of notices at a time, so that none is printed twice while nothing is killed.
     pub(crate) printing: Mutex<()>,
+    /// Held until a message is handed to the engine: they go in the order in which they were asked for.
+    pub(crate) sending: Mutex<()>,
+    /// A task that goes on and on prints whatever becomes of the outbox, so that the others need not.
+    pub(crate) is_followed: Cell<bool>,
     link: watch::Receiver<Link>,
     claimed: RefCell<VecDeque<MessageId>>,
     stop: watch::Receiver<bool>,
@@ -73,7 +77,17 @@ impl Owner {
                 state.send_replace(next);
             }
         });
-        Self { driver, server, password, printing: Mutex::new(()), link, claimed: RefCell::new(VecDeque::new()), stop }
+        Self {
+            driver,
+            server,
+            password,
+            printing: Mutex::new(()),
+            sending: Mutex::new(()),
+            is_followed: Cell::new(false),
+            link,
+            claimed: RefCell::new(VecDeque::new()),
+            stop,
+        }
     }
 
     /// Carries out one task.
@@ -175,6 +189,11 @@ impl Owner {
     /// Where the stream is, from now on.
     pub(crate) fn link(&self) -> watch::Receiver<Link> {
         self.link.clone()
+    }
+
+    /// Whether the server has welcomed this device on the stream.
+    pub(crate) fn is_online(&self) -> bool {
+        matches!(*self.link.borrow(), Link::Online | Link::Drained)
     }
 
     /// Whether the `sent` or `refused` line of a message is still to be printed; from now on it is not.

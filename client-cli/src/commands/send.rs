@@ -36,13 +36,19 @@ pub(crate) async fn send(
             Failure::new(Exit::Usage, "text_length", "a message has 1 to 65,536 bytes").hint("Send it in parts.")
         );
     }
-    owner.account().await?;
+    let turn = owner.sending.lock().await;
+    // Whoever is online has an account.
+    let is_online = owner.is_online();
+    if !is_online {
+        owner.account().await?;
+    }
     if verified {
         demand_verified(owner, &to).await?;
     }
     let mut events = owner.driver.events();
     let mut sending =
         owner.driver.send(token.map(SendToken), to.clone(), text.to_owned()).map_err(|error| owner.failure(&error))?;
+    drop(turn);
     let Some(message_id) = sending.taken().await else {
         // It was not taken, and this says why.
         return match sending.done().await {
@@ -53,7 +59,7 @@ pub(crate) async fn send(
     // The answer that counts is the message's own; connecting may log in again by itself, after which the message goes out.
     let connect = owner.go_online(limit);
     tokio::pin!(connect);
-    let (mut connecting, mut logged_out) = (true, false);
+    let (mut connecting, mut logged_out) = (!is_online, false);
     let outcome = loop {
         tokio::select! {
             biased;
@@ -86,6 +92,9 @@ pub(crate) async fn send(
         Ok(Ok(receipt)) => {
             owner.claim(message_id);
             sink.line(lines::sent(&receipt)).await?;
+            if owner.is_followed.get() {
+                return Ok(());
+            }
             return outbox::settle(owner, limit, sink, events).await;
         }
         Ok(Err(error)) => not_there(owner.failure(&error), &to),
