@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 pub(crate) mod clock;
 pub(crate) mod cores;
+mod database;
 pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod payload;
@@ -41,6 +42,10 @@ pub(crate) struct RigOptions {
     /// A folder on the disk to measure; a new one is made in it and removed at the end [default: the system's for temporary files].
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+    /// A MongoDB to keep everything in, as `mongodb://HOST:PORT` without a user or options; databases are made in it and dropped at
+    /// the end. It runs where it runs: what it costs is not in the server's figures.
+    #[arg(long, env = "SEALPOST_BENCH_MONGODB", value_name = "URI")]
+    pub(crate) mongodb: Option<String>,
 }
 
 /// How the server is reached.
@@ -52,12 +57,6 @@ pub(crate) enum Transport {
     /// TLS by the server's own authority.
     #[value(name = "wss")]
     Tls,
-}
-
-impl std::fmt::Display for Transport {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.scheme())
-    }
 }
 
 impl Transport {
@@ -96,7 +95,7 @@ impl Rig {
         let mut rig = Self::registered(options, transport, people.min(REGISTERED)).await?;
         rig.server.stop()?;
         let others = people.saturating_sub(rig.people.len());
-        rig.people.extend(people::fill(&rig.server.data(), others).await?);
+        rig.people.extend(people::fill(&rig.server, others).await?);
         rig.server.start_again()?;
         Ok(rig)
     }

@@ -152,8 +152,8 @@ pub(crate) fn verdicts(measures: &[Measure]) -> Vec<Verdict> {
     TARGETS.iter().filter_map(|target| Some(Verdict { target, measured: of(target)? })).collect()
 }
 
-/// All of it, in Markdown: a table for each group of measures with the same figures.
-pub(crate) fn tables(measures: &[Measure]) -> String {
+/// All of it, in Markdown: a table for each group of measures with the same figures, and one of the targets.
+pub(crate) fn tables(measures: &[Measure], verdicts: &[Verdict]) -> String {
     let mut out = String::new();
     let head = |measure: &Measure| measure.medians().iter().map(|figure| figure.says).collect::<Vec<_>>();
     // Writing to a string cannot fail.
@@ -166,7 +166,6 @@ pub(crate) fn tables(measures: &[Measure]) -> String {
         }
         out.push('\n');
     }
-    let verdicts = verdicts(measures);
     if !verdicts.is_empty() {
         out.push_str("| target | measured | |\n|---|---|---|\n");
     }
@@ -226,7 +225,8 @@ mod tests {
 
     #[test]
     fn measures_with_the_same_figures_share_a_table() {
-        let text = tables(&[measure("store", &[19.0], Tally::default()), measure("online", &[31.0], Tally::default())]);
+        let measures = [measure("store", &[19.0], Tally::default()), measure("online", &[31.0], Tally::default())];
+        let text = tables(&measures, &verdicts(&measures));
         assert_eq!(text.matches("| | | µs |").count(), 1, "{text}");
         assert!(text.contains("| online | ws | 31.0 |"), "{text}");
     }

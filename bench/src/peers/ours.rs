@@ -15,11 +15,15 @@ pub(crate) async fn round(options: &RigOptions, scale: &Scale, with_idle: bool) 
         let (messages, window) = (u64::try_from(messages)?, u64::try_from(scale.window)?);
         Ok(Plan { senders, recipients, messages, window, doctor: None })
     };
-    let stored = plan(scale.senders, scale.receivers, scale.messages)?;
-    let paired = plan(scale.pairs, scale.pairs, scale.messages)?;
+    let (warm, messages) = (scale.warm_up(), scale.messages);
+    let stored = plan(scale.senders, scale.receivers, messages)?;
+    let paired = plan(scale.pairs, scale.pairs, messages)?;
     let timed = plan(scale.pairs, scale.pairs, RATE * scale.seconds)?;
     let people = stored.people().max(paired.people());
     let mut rig = Rig::peopled(options, Transport::Plain, people).await.context("registering")?;
+    let (run, _) = throughput::store(&mut rig, plan(scale.senders, scale.receivers, warm)?).await.context("warm-up")?;
+    throughput::drain(&mut rig, &run).await.context("warm-up")?;
+    throughput::online(&mut rig, plan(scale.pairs, scale.pairs, warm)?).await.context("warm-up")?;
     let (run, store) = throughput::store(&mut rig, stored).await.context("store")?;
     let drain = throughput::drain(&mut rig, &run).await.context("drain")?;
     let online = throughput::online(&mut rig, paired).await.context("online")?;

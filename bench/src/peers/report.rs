@@ -121,7 +121,8 @@ impl Report {
         let _ = writeln!(
             out,
             "\nThe median of {rounds} rounds, of memory one. {messages} messages of 1 KiB: from {senders} connections into \
-             {receivers} queues, out of them again, and between {pairs} pairs with {window} under way each. Latency for {seconds} \
+             {receivers} queues, out of them again, and between {pairs} pairs with {window} under way each, after half as many that \
+             are not measured. Latency for {seconds} \
              s. {idle} idle connections. A sync of the disk took {} ms. In brackets: how many times better Sealpost is.",
             short(self.fsync)
         );

@@ -33,6 +33,14 @@ pub(crate) struct Scale {
     pub(crate) idle: usize,
 }
 
+impl Scale {
+    /// Messages that each server carries in the same ways before anything is measured, so that its files have grown and its code
+    /// is warm.
+    pub(crate) const fn warm_up(&self) -> usize {
+        self.messages.div_ceil(2)
+    }
+}
+
 /// From the moment when a message should have been sent until it was there, in ms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Latency {

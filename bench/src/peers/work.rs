@@ -34,6 +34,11 @@ pub(crate) async fn round(mut server: Daemon, scale: &Scale, with_idle: bool) ->
     let receivers = scale.receivers.max(scale.pairs);
     register(&server, 0..receivers, Who::Receiver).await.context("registering")?;
     register(&server, 0..scale.senders.max(scale.pairs), Who::Sender).await.context("registering")?;
+    let warm = Scale { messages: scale.warm_up(), ..*scale };
+    let stored = Arc::new(Arrivals::new(warm.messages, warm.receivers));
+    store(&server, &warm, &stored).await.context("warm-up")?;
+    drain(&server, &warm, &stored).await.context("warm-up")?;
+    online(&server, &warm).await.context("warm-up")?;
     let stored = Arc::new(Arrivals::new(scale.messages, scale.receivers));
     let store = store(&server, scale, &stored).await.context("store")?;
     let drain = drain(&server, scale, &stored).await.context("drain")?;

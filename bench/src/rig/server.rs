@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Endpoint, RigOptions, Transport, cores, wire};
+use super::{Endpoint, RigOptions, Transport, cores, database, wire};
 
 /// How long a start or a stop may take on a busy machine with much in the store.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,6 +22,8 @@ pub(crate) struct Server {
     options: RigOptions,
     transport: Transport,
     folder: tempfile::TempDir,
+    /// Where it keeps everything, if not in its data folder.
+    database: Option<String>,
     child: Option<Child>,
     endpoint: Endpoint,
 }
@@ -37,7 +39,11 @@ impl Server {
         }?;
         fs::write(folder.path().join("server.toml"), CONFIG)?;
         let endpoint = Endpoint { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None };
-        let mut server = Self { options: options.clone(), transport, folder, child: None, endpoint };
+        let database = options
+            .mongodb
+            .as_ref()
+            .map(|address| format!("{}/sealpost_bench_{:032x}", address.trim_end_matches('/'), rand::random::<u128>()));
+        let mut server = Self { options: options.clone(), transport, folder, database, child: None, endpoint };
         server.start_again()?;
         Ok(server)
     }
@@ -62,6 +68,9 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        if let Some(database) = &self.database {
+            command.args(["--store", database]);
+        }
         if self.transport == Transport::Plain {
             command.arg("--plain-http");
         }
@@ -109,6 +118,11 @@ impl Server {
         self.folder.path().join("data")
     }
 
+    /// The database it keeps everything in, if not its data folder.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
     /// Where it is.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -121,6 +135,11 @@ impl Drop for Server {
             // Fails harmlessly when it has ended before.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if let Some(database) = self.database.take()
+            && let Err(error) = database::drop(&database)
+        {
+            eprintln!("{database} could not be dropped: {error:#}");
         }
     }
 }

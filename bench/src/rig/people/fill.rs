@@ -1,6 +1,5 @@
 //! Accounts put into a store that no server has open, where thousands over HTTPS would take an hour of password hashes.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,9 +8,11 @@ use futures_util::stream::{StreamExt as _, iter};
 use sealpost_api::username::Username;
 use sealpost_crypto::UnixMillis;
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
-use sealpost_server::store::{AccountStore as _, CreateAccount, DeviceKeys, NewAccount, NewSession, Store as _};
+use sealpost_server::store::mongodb::MongoStore;
+use sealpost_server::store::{CreateAccount, DeviceKeys, NewAccount, NewSession, Store};
 
 use super::{Papers, Person};
+use crate::rig::server::Server;
 
 /// Accounts that wait for the disk together.
 const AT_ONCE: usize = 512;
@@ -19,17 +20,23 @@ const AT_ONCE: usize = 512;
 const NO_PASSWORD: &str = "";
 
 /// Puts people with accounts, devices and sessions into the store.
-pub(crate) async fn fill(data: &Path, count: usize) -> Result<Vec<Person>> {
+pub(crate) async fn fill(server: &Server, count: usize) -> Result<Vec<Person>> {
     let now = UnixMillis(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?);
-    let store = EmbeddedStore::open(data, &EmbeddedOptions::default(), &rand::random())?;
-    let store = Arc::new(store);
+    let store: Arc<dyn Store> = match server.database() {
+        Some(address) => {
+            let mut random = [0; 48];
+            rand::fill(&mut random);
+            Arc::new(MongoStore::open(address, &random, now).await?)
+        }
+        None => Arc::new(EmbeddedStore::open(&server.data(), &EmbeddedOptions::default(), &rand::random())?),
+    };
     let made = iter((0..count).map(|number| create(&store, number, now))).buffered(AT_ONCE);
     let people: Vec<Result<Person>> = made.collect().await;
     store.close().await;
     people.into_iter().collect()
 }
 
-async fn create(store: &EmbeddedStore, number: usize, now: UnixMillis) -> Result<Person> {
+async fn create(store: &Arc<dyn Store>, number: usize, now: UnixMillis) -> Result<Person> {
     let (person, Papers { list, prekey }) = Person::new(format!("filled{number}"), now)?;
     let session = NewSession { id: person.session, address: person.address, refresh_hash: person.refresh.hash() };
     let account = NewAccount {

@@ -1,0 +1,18 @@
+//! Databases that a bench makes, and takes away again.
+
+use anyhow::{Context as _, Result};
+use mongodb::Client;
+
+/// Drops a database. On a thread of its own, because whoever asks may be inside a runtime, in a destructor.
+pub(super) fn drop(address: &str) -> Result<()> {
+    let address = address.to_owned();
+    let dropping = std::thread::spawn(move || {
+        super::runtime()?.block_on(async {
+            let client = Client::with_uri_str(&address).await?;
+            client.default_database().context("the address names no database")?.drop().await?;
+            client.shutdown().await;
+            anyhow::Ok(())
+        })
+    });
+    dropping.join().map_err(|_| anyhow::anyhow!("the thread that drops it failed"))?
+}
