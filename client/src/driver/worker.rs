@@ -210,17 +210,17 @@ impl Worker {
         taken: oneshot::Sender<MessageId>,
         answer: Answer,
     ) -> Option<Input> {
-        if let Some(token) = token {
-            if let Some(earlier) = self.sends.look_up(token) {
-                let _ = taken.send(earlier.message_id());
-                match earlier.outcome() {
-                    Some(outcome) => {
-                        let _ = answer.send(outcome.map_err(DriverError::from));
-                    }
-                    None => self.waiting_for_message.entry(earlier.message_id()).or_default().push(answer),
+        if let Some(token) = token
+            && let Some(earlier) = self.sends.look_up(token)
+        {
+            let _ = taken.send(earlier.message_id());
+            match earlier.outcome() {
+                Some(outcome) => {
+                    let _ = answer.send(outcome.map_err(DriverError::from));
                 }
-                return None;
+                None => self.waiting_for_message.entry(earlier.message_id()).or_default().push(answer),
             }
+            return None;
         }
         let id = self.draw_id();
         if let Some(token) = token {
