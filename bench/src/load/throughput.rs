@@ -1,5 +1,7 @@
 //! As many messages as go through: into the store, out of it again, and from hand to hand.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use tokio::task::JoinSet;
 
@@ -10,6 +12,9 @@ use crate::rig::clock::Clock;
 use crate::rig::payload::Tally;
 use crate::rig::people::Person;
 use crate::rig::socket::Socket;
+
+/// How long a database may take over the last acknowledgements.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// Recipients are away: their messages are stored. Returns the run, for [`drain`].
 pub(crate) async fn store(rig: &mut Rig, plan: Plan) -> Result<(Run, Outcome)> {
@@ -109,6 +114,10 @@ pub(crate) async fn tallied(mut receiving: JoinSet<Result<Tally>>) -> Result<Tal
 
 /// What was acked is gone: nobody is offered it again.
 pub(crate) async fn nothing_waits(rig: &Rig, people: &[Person]) -> Result<()> {
+    if rig.server.database().is_some() {
+        // A new connection makes the acks of the one before count for nothing, and the database may still be at them.
+        tokio::time::sleep(SETTLING).await;
+    }
     for person in people {
         let (socket, welcome) = Socket::open(rig.server.endpoint(), person).await?;
         if welcome.pending > 0 {
