@@ -20,10 +20,17 @@ const RATIO_MAX: f64 = 25.0;
 /// Half of the people send to the other half; from when a message was due until its recipient has it, ascending.
 async fn times(people: &[Person], clients: [&[Client]; 2], first: u64, each: u64) -> Vec<Duration> {
     let (senders, recipients) = people.split_at(people.len() / 2);
+    // Connecting takes its time, and none of it may count.
+    let (mut listening, mut sockets) = (Vec::new(), Vec::new());
+    for (recipient, client) in recipients.iter().zip(clients[1].iter().cycle()) {
+        listening.push(client.connect(recipient).await);
+    }
+    for (sender, client) in senders.iter().zip(clients[0].iter().cycle()) {
+        sockets.push(client.connect(sender).await);
+    }
     let begin = Instant::now() + Duration::from_millis(500);
     let mut receiving = Vec::new();
-    for (recipient, client) in recipients.iter().zip(clients[1].iter().cycle()) {
-        let mut socket = client.connect(recipient).await;
+    for mut socket in listening {
         receiving.push(tokio::spawn(async move {
             let (mut times, mut seen) = (Vec::new(), HashSet::new());
             while (times.len() as u64) < each {
@@ -38,12 +45,7 @@ async fn times(people: &[Person], clients: [&[Client]; 2], first: u64, each: u64
             times
         }));
     }
-    let mut sockets = Vec::new();
-    for (sender, client) in senders.iter().zip(clients[0].iter().cycle()) {
-        sockets.push(client.connect(sender).await);
-    }
-    let begin_after = begin.saturating_duration_since(Instant::now());
-    tokio::time::sleep(begin_after).await;
+    tokio::time::sleep_until(begin.into()).await;
     for message in 0..each * senders.len() as u64 {
         let at = PACE * u32::try_from(message).unwrap();
         tokio::time::sleep_until((begin + at).into()).await;
