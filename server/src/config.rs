@@ -22,7 +22,7 @@ mod relay;
 mod secrets;
 mod store;
 
-pub use args::{Cli, Command, DoctorArgs, LogFormat, MigrateArgs, Registration, ServeArgs};
+pub use args::{Cli, Command, DoctorArgs, LogFormat, MigrateArgs, Registration, ServeArgs, StoreArgs};
 pub(crate) use load::default_data;
 pub use load::{LoadError, load};
 pub use maintenance::{BackupArgs, RestoreArgs, VerifyArgs};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use crate::config::{DoctorArgs, StoreAddress, StoreConfig, default_data};
+use crate::config::{DoctorArgs, StoreAddress, default_data};
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::store::SchemaStatus;
 use crate::store::embedded::EmbeddedStore;
@@ -25,7 +25,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
         let data = args.data.clone().or_else(|| default_data().ok());
         return if args.e2e { e2e::run(args, data.as_deref()) } else { e2e::ready(args, data.as_deref()) };
     }
-    let config = StoreConfig { uri: args.store.clone(), uri_file: args.store_file.clone(), ..StoreConfig::default() };
+    let config = args.store.config();
     let findings = match config.address()? {
         StoreAddress::Embedded => {
             let data = match &args.data {

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::config::{MigrateArgs, StoreAddress, StoreConfig, default_data};
+use crate::config::{MigrateArgs, StoreAddress, default_data};
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use crate::store::SchemaStatus;
 use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
@@ -22,7 +22,7 @@ struct Printed {
 /// # Errors
 /// When the store cannot be used; the text is for the operator.
 pub fn run(args: &MigrateArgs) -> Result<()> {
-    let config = StoreConfig { uri: args.store.clone(), uri_file: args.store_file.clone(), ..StoreConfig::default() };
+    let config = args.store.config();
     let apply = !args.status && !args.dry_run;
     let status = match config.address()? {
         StoreAddress::Embedded => embedded(args, apply)?,

@@ -6,10 +6,10 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::StoreAddress;
 use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 use super::moving::MoveArgs;
 use super::secrets::SecretsArgs;
+use super::{StoreAddress, StoreConfig};
 use crate::admin::AdminArgs;
 use crate::domain::address::TrustedProxies;
 use crate::relay::nats::NatsAddress;
@@ -135,19 +135,9 @@ pub struct ServeArgs {
         value_delimiter = ','
     )]
     pub allowed_origins: Vec<String>,
-    /// Where accounts and messages are: `embedded`, in the data folder, or mongodb://host:27017/sealpost?replicaSet=rs0 for
-    /// many nodes [default: embedded]. One with a password belongs into --store-file: others on this machine see arguments.
-    #[arg(
-        long,
-        env = "SEALPOST_SERVER_STORE",
-        value_name = "STORE",
-        hide_env_values = true,
-        conflicts_with = "store_file"
-    )]
-    pub store: Option<StoreAddress>,
-    /// A file that holds what --store takes.
-    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
-    pub store_file: Option<PathBuf>,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// NATS, over which nodes that share a MongoDB tell each other what is new: nats://HOST:4222, or tls://HOST:4222; several
     /// with commas between. One with a password belongs into --relay-file.
     #[arg(
@@ -194,6 +184,32 @@ pub struct ServeArgs {
     pub print_config: bool,
 }
 
+/// Which store. In `serve` a file of settings may say it as well.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StoreArgs {
+    /// Where accounts and messages are: `embedded`, in the data folder, or mongodb://host:27017/sealpost?replicaSet=rs0 for
+    /// many nodes [default: embedded]. One with a password belongs into --store-file: others on this machine see arguments.
+    #[arg(
+        long,
+        env = "SEALPOST_SERVER_STORE",
+        value_name = "STORE",
+        hide_env_values = true,
+        conflicts_with = "store_file"
+    )]
+    pub store: Option<StoreAddress>,
+    /// A file that holds what --store takes.
+    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
+    pub store_file: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The store where only arguments and the environment say which.
+    #[must_use]
+    pub fn config(&self) -> StoreConfig {
+        StoreConfig { uri: self.store.clone(), uri_file: self.store_file.clone(), ..StoreConfig::default() }
+    }
+}
+
 /// `sealpost-server doctor`.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
@@ -214,18 +230,9 @@ pub struct DoctorArgs {
     /// The data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// As for `serve` [default: embedded].
-    #[arg(
-        long,
-        env = "SEALPOST_SERVER_STORE",
-        value_name = "STORE",
-        hide_env_values = true,
-        conflicts_with = "store_file"
-    )]
-    pub store: Option<StoreAddress>,
-    /// A file that holds what --store takes.
-    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
-    pub store_file: Option<PathBuf>,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Instead of looking at the store, have two accounts exchange a message over the running server.
     #[arg(long)]
     pub e2e: bool,
@@ -255,18 +262,9 @@ pub struct MigrateArgs {
     /// The data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// As for `serve` [default: embedded].
-    #[arg(
-        long,
-        env = "SEALPOST_SERVER_STORE",
-        value_name = "STORE",
-        hide_env_values = true,
-        conflicts_with = "store_file"
-    )]
-    pub store: Option<StoreAddress>,
-    /// A file that holds what --store takes.
-    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
-    pub store_file: Option<PathBuf>,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Only print the versions.
     #[arg(long, conflicts_with = "dry_run")]
     pub status: bool,

@@ -162,8 +162,8 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
         stream: file.stream,
         queue: file.queue,
         store: StoreConfig {
-            uri: args.store.clone().or(file.store.uri.filter(|_| args.store_file.is_none())),
-            uri_file: args.store_file.or(file.store.uri_file.filter(|_| args.store.is_none())),
+            uri: args.store.store.clone().or(file.store.uri.filter(|_| args.store.store_file.is_none())),
+            uri_file: args.store.store_file.or(file.store.uri_file.filter(|_| args.store.store.is_none())),
             ..file.store
         },
         relay,
