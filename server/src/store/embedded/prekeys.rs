@@ -97,7 +97,8 @@ fn store_one_time<'a>(
     Ok(())
 }
 
-fn store_signed(db: &Connection, dev: i64, signed: &SignedPrekey) -> Result<(), DbError> {
+/// Stores a device's signed prekey, unless it has a newer one.
+pub(super) fn store_signed(db: &Connection, dev: i64, signed: &SignedPrekey) -> Result<(), DbError> {
     db.prepare_cached(
         "INSERT INTO signed_prekeys (dev, key_id, key, expires_at, signature) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (dev) DO UPDATE SET key_id = excluded.key_id, key = excluded.key, \

@@ -11,7 +11,7 @@ use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 use self::read::{listed, of, read};
 use super::error::DbError;
 use super::files::Folder;
-use super::{DATABASE, OpenError, checkpoint, connection, durable, migrations, rows, verify};
+use super::{DATABASE, OpenError, checkpoint, connection, durable, migrations, prekeys, rows, verify};
 use crate::store::transfer::{BeginError, MovePlan, MovedAccount, MovedDevice, MovedMessage, Progress, TransferTarget};
 use crate::store::{InviteRecord, StoreError};
 
@@ -319,16 +319,7 @@ fn put_device(db: &Connection, device: &MovedDevice) -> Result<(), DbError> {
         device.window
     ])?;
     if let Some(prekey) = &device.signed_prekey {
-        db.prepare_cached(
-            "INSERT INTO signed_prekeys (dev, key_id, key, expires_at, signature) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
-            dev,
-            prekey.id.0,
-            prekey.key.as_bytes(),
-            prekey.expires_at.0.cast_signed(),
-            prekey.signature.as_bytes()
-        ])?;
+        prekeys::store_signed(db, dev, prekey)?;
     }
     for notice in &device.notices {
         let numbers: Vec<u8> = notice.numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
