@@ -1,5 +1,6 @@
 //! Usernames: `[a-z][a-z0-9_.]{2,31}`, folded to lower case, so that no two look alike by case or script.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::fmt;
 
 use crate::limits::{USERNAME_MAX_BYTES, USERNAME_MIN_BYTES};
@@ -64,7 +65,7 @@ impl Username {
         let starts_with_letter = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase());
         let plain = starts_with_letter
             && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'.');
-        if !plain && !sealpost_crypto::sabotage::left_out(41) {
+        if !plain && !without(Countermeasure::UsernameAlphabet) {
             return Err(UsernameError::Character);
         }
         if RESERVED.contains(&folded.as_str()) {

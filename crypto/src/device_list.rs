@@ -19,6 +19,7 @@
 //!
 //! A list's hash is `SHA-256("Sealpost Device List Hash v1\0" ‖ all bytes before the signature)`.
 
+use sealpost_sabotage::{Countermeasure, without};
 use sha2::{Digest as _, Sha256};
 
 use crate::identity::{
@@ -27,7 +28,6 @@ use crate::identity::{
 use crate::ids::{AccountId, DeviceAddress, DeviceId, ParseIdError, RegistrationId};
 use crate::labels;
 use crate::reader::{Reader, WrongLength};
-use crate::sabotage::left_out;
 
 /// Devices an account may have. Every message is encrypted once for each, so this bounds the cost of a send.
 pub const MAX_DEVICES: usize = 8;
@@ -169,7 +169,7 @@ impl DeviceList {
         let (signed, signature) = encoded.split_last_chunk().ok_or(DeviceListError::Length)?;
         let body = read_body(signed)?;
         check_body(&body)?;
-        if !left_out(8) {
+        if !without(Countermeasure::SignedDeviceList) {
             body.account_identity
                 .verify(&[labels::DEVICE_LIST, signed].concat(), &Signature::from_bytes(*signature))
                 .map_err(|BadSignature| DeviceListError::Signature)?;
@@ -269,7 +269,7 @@ impl DeviceList {
         if next.previous_hash() != self.hash {
             return Err(SuccessionError::PreviousHash);
         }
-        let marked = next.new_identity() || crate::sabotage::left_out(44);
+        let marked = next.new_identity() || without(Countermeasure::NewIdentityMark);
         if next.account_identity() != self.account_identity() && !marked {
             return Err(SuccessionError::AccountIdentity);
         }

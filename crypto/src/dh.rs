@@ -1,11 +1,11 @@
 //! X25519, in the one place that calls it, so that a faster implementation has one place to go.
 
 use rand_core::CryptoRng;
+use sealpost_sabotage::{Countermeasure, without};
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
 use crate::prekey::PrekeyPublic;
-use crate::sabotage::left_out;
 
 /// A Diffie–Hellman output was all zeros: the other side's key has low order, and the "secret" is known to everyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,11 @@ pub struct NonContributory;
 /// Keys of low order are refused when they are decoded; this is the second lock on the same door.
 pub(crate) fn diffie_hellman(ours: &StaticSecret, theirs: &PublicKey) -> Result<SharedSecret, NonContributory> {
     let shared = ours.diffie_hellman(theirs);
-    if shared.was_contributory() || left_out(10) { Ok(shared) } else { Err(NonContributory) }
+    if shared.was_contributory() || without(Countermeasure::ContributoryKeys) {
+        Ok(shared)
+    } else {
+        Err(NonContributory)
+    }
 }
 
 impl PrekeyPublic {

@@ -7,13 +7,13 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use sealpost_sabotage::{Countermeasure, without};
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::labels::ED25519_TYPE;
-use crate::sabotage::left_out;
 
 /// The bytes are not a usable Ed25519 public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,11 +65,19 @@ fn decode(bytes: &[u8; 32]) -> Result<VerifyingKey, IdentityKeyError> {
     // p = 2^255 − 19. A second encoding of a point is y ≥ p, or a set sign where x = 0; the latter are y = ±1, which have
     // small order and are refused below.
     let [first, middle @ .., last] = bytes;
-    if last & 0x7f == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed && !left_out(10) {
+    if last & 0x7f == 0x7f
+        && middle.iter().all(|byte| *byte == 0xff)
+        && *first >= 0xed
+        && !without(Countermeasure::ContributoryKeys)
+    {
         return Err(IdentityKeyError::NotCanonical);
     }
     let key = VerifyingKey::from_bytes(bytes).map_err(|_| IdentityKeyError::NotCanonical)?;
-    if key.is_weak() && !left_out(10) { Err(IdentityKeyError::SmallOrder) } else { Ok(key) }
+    if key.is_weak() && !without(Countermeasure::ContributoryKeys) {
+        Err(IdentityKeyError::SmallOrder)
+    } else {
+        Ok(key)
+    }
 }
 
 macro_rules! identity_key {

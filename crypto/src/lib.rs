@@ -109,7 +109,6 @@ pub mod pair;
 #[cfg(feature = "session")]
 pub mod party;
 pub mod prekey;
-pub mod sabotage;
 #[cfg(feature = "session")]
 pub mod safety_number;
 #[cfg(feature = "session")]

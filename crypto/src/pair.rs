@@ -4,6 +4,7 @@
 //! session is active and sends; older ones are archived and still receive; whichever decrypts becomes active, so two
 //! devices that write to each other end up in the same one.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::collections::VecDeque;
 
 use rand_core::CryptoRng;
@@ -17,7 +18,6 @@ use crate::padding;
 use crate::party::{LocalDevice, RemoteDevice};
 use crate::prekey::{OneTimePrekeyPair, PrekeyPublic, SignedPrekeyPair};
 use crate::ratchet::{OpenError, SealError};
-use crate::sabotage::left_out;
 use crate::session::{Role, Session, SessionOpenError};
 
 mod error;
@@ -202,11 +202,12 @@ impl PairSessions {
         }
         let base_key = &initial.names.base_key;
         let known = self.find(|session| session.role == Role::Responder && session.names.base_key == *base_key);
-        if let Some(place) = known.filter(|_| !left_out(11)) {
+        if let Some(place) = known.filter(|_| !without(Countermeasure::InitialMessageOnce)) {
             let decrypted = self.decrypt_in(rng, place, &initial.ratchet)?;
             return Ok(Decrypted { sender_list: Some(list), ..decrypted });
         }
-        if self.base_keys.iter().any(|used| used.base_key == *base_key) && !left_out(11) {
+        if self.base_keys.iter().any(|used| used.base_key == *base_key) && !without(Countermeasure::InitialMessageOnce)
+        {
             return Err(DecryptError::SessionGone);
         }
         if self.base_keys.len() >= MAX_BASE_KEYS {

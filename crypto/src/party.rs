@@ -5,7 +5,7 @@ use crate::identity::{AccountIdentityKey, DeviceIdentityKey, DeviceIdentityKeyPa
 use crate::ids::{DeviceAddress, DeviceId};
 use crate::labels;
 use crate::message::VERSION;
-use crate::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 /// Our own device.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,7 @@ impl From<&RemoteDevice> for Participant {
 /// The appendix of X3DH's `AD`: label (26) ‖ version (1), then for the initiator and for the responder: account id (16) ‖
 /// device id (1) ‖ registration id (32) ‖ `Encode(account identity key)` (33).
 pub(crate) fn appendix(initiator: &Participant, responder: &Participant) -> Vec<u8> {
-    if left_out(12) {
+    if without(Countermeasure::PartyBinding) {
         return Vec::new();
     }
     [

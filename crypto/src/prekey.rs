@@ -4,6 +4,7 @@
 //! [`VerifiedSignedPrekey`], and only that reaches a key agreement (X3DH section 3.3).
 
 use core::fmt;
+use sealpost_sabotage::{Countermeasure, without};
 
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use rand_core::CryptoRng;
@@ -13,7 +14,6 @@ use crate::identity::{BadSignature, DeviceIdentityKey, DeviceIdentityKeyPair, Si
 use crate::ids::{DeviceAddress, OneTimePrekeyId, SignedPrekeyId, UnixMillis};
 use crate::labels;
 use crate::reader::{Reader, WrongLength};
-use crate::sabotage::left_out;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -77,7 +77,7 @@ impl PrekeyPublic {
     /// # Errors
     /// [`PrekeyError`] for u ≥ p (a set top bit included) and for points of low order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PrekeyError> {
-        if left_out(10) {
+        if without(Countermeasure::ContributoryKeys) {
             return Ok(Self(*bytes));
         }
         let [first, middle @ .., last] = bytes;
@@ -96,7 +96,8 @@ impl PrekeyPublic {
     /// `Encode(u) = 0x05 ‖ u`, 33 bytes, as it is signed.
     #[must_use]
     pub fn encode(&self) -> [u8; 33] {
-        let mut encoded = [if left_out(9) { labels::ED25519_TYPE } else { labels::X25519_TYPE }; 33];
+        let mut encoded =
+            [if without(Countermeasure::KeyEncoding) { labels::ED25519_TYPE } else { labels::X25519_TYPE }; 33];
         if let Some(key) = encoded.last_chunk_mut::<32>() {
             *key = self.0;
         }
@@ -161,12 +162,12 @@ impl SignedPrekey {
         identity: &DeviceIdentityKey,
         now: UnixMillis,
     ) -> Result<VerifiedSignedPrekey, SignedPrekeyError> {
-        if !left_out(6) {
+        if !without(Countermeasure::SignedPrekeySignature) {
             identity
                 .verify(&signed_bytes(address, self.id, &self.key, self.expires_at), &self.signature)
                 .map_err(|BadSignature| SignedPrekeyError::Signature)?;
         }
-        if now >= self.expires_at && !left_out(13) {
+        if now >= self.expires_at && !without(Countermeasure::SignedPrekeyExpiry) {
             return Err(SignedPrekeyError::Expired);
         }
         Ok(VerifiedSignedPrekey { id: self.id, key: self.key })
@@ -174,7 +175,7 @@ impl SignedPrekey {
 }
 
 fn signed_bytes(address: &DeviceAddress, id: SignedPrekeyId, key: &PrekeyPublic, expires_at: UnixMillis) -> Vec<u8> {
-    let label = if left_out(9) { &[] } else { labels::SIGNED_PREKEY };
+    let label = if without(Countermeasure::KeyEncoding) { &[] } else { labels::SIGNED_PREKEY };
     [label, &address.to_bytes(), &id.0.to_be_bytes(), &key.encode(), &expires_at.0.to_be_bytes()].concat()
 }
 

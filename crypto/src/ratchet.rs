@@ -12,6 +12,7 @@
 //! The ratchet takes a secret and associated data; who agreed on them is not its business, nor is the wire form.
 
 use rand_core::CryptoRng;
+use sealpost_sabotage::{Countermeasure, without};
 use zeroize::Zeroizing;
 
 mod chain_key;
@@ -23,7 +24,6 @@ mod storage;
 
 use crate::dh::{NonContributory, RatchetKeyPair};
 use crate::prekey::PrekeyPublic;
-use crate::sabotage::left_out;
 use chain_key::ChainKey;
 pub(crate) use header::Header;
 pub(crate) use message_key::TAG_LEN;
@@ -316,7 +316,7 @@ impl DhStep {
         header: &Header,
         sealed: &[u8],
     ) -> Result<(Zeroizing<Vec<u8>>, Self), OpenError> {
-        if header.number > MAX_SKIP && !left_out(14) {
+        if header.number > MAX_SKIP && !without(Countermeasure::SkipLimit) {
             return Err(OpenError::TooFarAhead);
         }
         let (root, mut key) = root.advance(&ours.agree(&header.ratchet_key)?);
@@ -341,7 +341,7 @@ impl DhStep {
 
 /// `SkipMessageKeys`: the keys of `from..until`, at most [`MAX_SKIP`], which is checked before anything is derived.
 fn skip_to(key: &mut ChainKey, from: u32, until: u32) -> Result<Vec<SkippedKey>, OpenError> {
-    if until.checked_sub(from).ok_or(OpenError::TooFarAhead)? > MAX_SKIP && !left_out(14) {
+    if until.checked_sub(from).ok_or(OpenError::TooFarAhead)? > MAX_SKIP && !without(Countermeasure::SkipLimit) {
         return Err(OpenError::TooFarAhead);
     }
     Ok((from..until).map(|number| SkippedKey { number, key: Box::new(key.advance()) }).collect())

@@ -12,6 +12,7 @@
 //! order are the number: 12 groups of 5 digits, the same on both sides.
 
 use core::fmt;
+use sealpost_sabotage::{Countermeasure, without};
 
 use sha2::{Digest as _, Sha512};
 use subtle::ConstantTimeEq as _;
@@ -19,7 +20,6 @@ use subtle::ConstantTimeEq as _;
 use crate::identity::AccountIdentityKey;
 use crate::ids::AccountId;
 use crate::labels;
-use crate::sabotage::left_out;
 
 /// SHA-512 computations per half: makes a key whose digits look like another's 5,200 times as costly to search for.
 const ITERATIONS: u32 = 5_200;
@@ -76,7 +76,7 @@ impl SafetyNumber {
 }
 
 fn half((account, identity): (AccountId, AccountIdentityKey)) -> [u8; FINGERPRINT_LEN] {
-    let identity = if left_out(7) { [0; 33] } else { identity.encode() };
+    let identity = if without(Countermeasure::IdentityPin) { [0; 33] } else { identity.encode() };
     let mut digest = Sha512::new()
         .chain_update(labels::SAFETY_NUMBER)
         .chain_update(identity)

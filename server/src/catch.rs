@@ -2,6 +2,7 @@
 //!
 //! A panic is a bug all the same: it is counted, and the process's panic hook has logged where it happened.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures_util::FutureExt as _;
@@ -20,7 +21,7 @@ pub struct Panicked;
 /// [`Panicked`], which has been counted.
 pub async fn catching<T>(metrics: &dyn ServiceMetrics, work: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|payload| {
-        if sealpost_crypto::sabotage::left_out(56) {
+        if without(Countermeasure::PanicBoundary) {
             resume_unwind(payload);
         }
         metrics.panicked();

@@ -6,6 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use sealpost_sabotage::{Countermeasure, Row, VARIABLE};
+
 use crate::command::cargo;
 use crate::threats;
 
@@ -43,34 +45,41 @@ pub(crate) fn run(rows: &[u8]) -> Result<()> {
         bail!("the build failed");
     }
     let mut worthless = Vec::new();
-    for row in rows {
+    for countermeasure in rows.into_iter().flat_map(|row| Countermeasure::of(Row(row))) {
+        let (row, name) = (countermeasure.row().0, countermeasure.name());
         let filter = format!("test(/(^|::)threat_{row}_/)");
-        let (_, output) = nextest(&wrapper, &["--no-fail-fast", "--profile", "sabotage"], &filter, &row.to_string())?;
-        let (mut failed, mut passed) = (Vec::new(), Vec::new());
-        for line in output.lines().map(str::trim) {
-            let name = line.rsplit("::").next().and_then(|name| name.split(' ').next_back()).unwrap_or_default();
-            if ["FAIL [", "TIMEOUT [", "SIGABRT ["].iter().any(|word| line.starts_with(word)) {
-                failed.push(name.to_owned());
-            } else if line.starts_with("PASS [") {
-                passed.push(name.to_owned());
-            }
-        }
-        // The summary names the failed ones once more.
-        failed.sort();
-        failed.dedup();
-        println!("row {row}: {} failed without it: {}", failed.len(), failed.join(", "));
+        let (_, output) = nextest(&wrapper, &["--no-fail-fast", "--profile", "sabotage"], &filter, name)?;
+        let (failed, passed) = outcomes(&output);
+        println!("row {row}, {name}: {} failed without it: {}", failed.len(), failed.join(", "));
         if passed.is_empty() && failed.is_empty() {
             bail!("the tests of row {row} did not run:\n{output}");
         }
         if !passed.is_empty() {
-            println!("row {row}: PASSED without it: {}", passed.join(", "));
-            worthless.push(row.to_string());
+            println!("row {row}, {name}: PASSED without it: {}", passed.join(", "));
+            worthless.push(name);
         }
     }
     if !worthless.is_empty() {
-        bail!("rows whose tests do not need the countermeasure: {}", worthless.join(", "));
+        bail!("countermeasures that the tests of their row do not need: {}", worthless.join(", "));
     }
     Ok(())
+}
+
+/// The tests that failed and those that passed, as nextest tells it.
+fn outcomes(output: &str) -> (Vec<String>, Vec<String>) {
+    let (mut failed, mut passed) = (Vec::new(), Vec::new());
+    for line in output.lines().map(str::trim) {
+        let name = line.rsplit("::").next().and_then(|name| name.split(' ').next_back()).unwrap_or_default();
+        if ["FAIL [", "TIMEOUT [", "SIGABRT ["].iter().any(|word| line.starts_with(word)) {
+            failed.push(name.to_owned());
+        } else if line.starts_with("PASS [") {
+            passed.push(name.to_owned());
+        }
+    }
+    // The summary names the failed ones once more.
+    failed.sort();
+    failed.dedup();
+    (failed, passed)
 }
 
 /// A copy of this program, because the build replaces the program itself.
@@ -81,7 +90,7 @@ fn copy_of_this_program() -> Result<PathBuf> {
     Ok(copy)
 }
 
-fn nextest(wrapper: &Path, arguments: &[&str], filter: &str, row: &str) -> Result<(bool, String)> {
+fn nextest(wrapper: &Path, arguments: &[&str], filter: &str, name: &str) -> Result<(bool, String)> {
     let mut command = cargo()?;
     command.args(["nextest", "run", "--locked", "--workspace", "--status-level", "pass", "--color", "never"]);
     command.args(arguments);
@@ -89,7 +98,7 @@ fn nextest(wrapper: &Path, arguments: &[&str], filter: &str, row: &str) -> Resul
         command.args(["-E", filter]);
     }
     // Cargo has this program call the compiler for our own crates, and keeps what comes of it apart from normal builds.
-    command.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(WRAPPER, "1").env("SEALPOST_SABOTAGE", row);
+    command.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(WRAPPER, "1").env(VARIABLE, name);
     if filter.is_empty() {
         return Ok((command.status().context("cargo could not be started")?.success(), String::new()));
     }

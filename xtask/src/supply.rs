@@ -60,7 +60,7 @@ mod tests {
     use std::path::PathBuf;
     use std::process::{Command, Stdio};
 
-    use sealpost_crypto::sabotage::left_out;
+    use sealpost_sabotage::{Countermeasure, without};
 
     use super::*;
 
@@ -117,7 +117,7 @@ mod tests {
 
         /// The rules of the workspace, or none where they are left out.
         fn rules(&self) -> PathBuf {
-            if left_out(72) {
+            if without(Countermeasure::DependencyRules) {
                 let nothing = self.path("nothing.toml");
                 fs::write(
                     &nothing,

@@ -1,7 +1,7 @@
 //! The table of attacks in docs/security.md: which code answers a row, and which tests fail without it.
 //!
-//! Nothing of it is written by hand. A row's code is where `left_out(ROW)` stands, its tests are the functions named
-//! `threat_ROW_…`; a row without either is an error.
+//! Nothing of it is written by hand. A row's code is where one of its countermeasures is named, its tests are the functions
+//! named `threat_ROW_…`; a row without either is an error, and so is a countermeasure that stands nowhere.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use sealpost_sabotage::{Countermeasure, Row};
+
 use crate::command::root;
-
-mod rows;
-
-use rows::ROWS;
 
 const PAGE: &str = "docs/security.md";
 const BEGIN: &str = "<!-- threats: written by `cargo xtask threats` -->";
 const END: &str = "<!-- /threats -->";
 /// Where code and tests are looked for.
-const FOLDERS: [&str; 9] = ["api", "bench", "client", "client-cli", "crypto", "fuzz", "server", "torture", "xtask"];
+const FOLDERS: [&str; 8] = ["api", "bench", "client", "client-cli", "crypto", "server", "torture", "xtask"];
+
+/// What code names a countermeasure with.
+const NAMED: &str = "Countermeasure::";
 
 /// What a test's name begins with.
 const TEST: &str = "fn threat_";
@@ -59,7 +60,7 @@ fn table(found: &BTreeMap<u8, Found>) -> Result<String> {
         "| row | attack | where it is answered | tests that fail without the answer |\n|---|---|---|---|\n",
     );
     let mut lacking = Vec::new();
-    for (row, attack) in ROWS {
+    for (Row(row), attack) in Row::ALL {
         match found.get(row) {
             Some(Found { code, tests }) if !code.is_empty() && !tests.is_empty() => {
                 text.push_str(&format!("| {row} | {attack} | {} | {} |\n", quoted(code), quoted(tests)));
@@ -84,8 +85,8 @@ fn scan() -> Result<BTreeMap<u8, Found>> {
         for path in sources(&root.join(folder))? {
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
-            for row in numbers_after(&text, "left_out(") {
-                let code = &mut found.entry(row).or_default().code;
+            for countermeasure in named(&text) {
+                let code = &mut found.entry(countermeasure.row().0).or_default().code;
                 if !code.contains(&name) {
                     code.push(name.clone());
                 }
@@ -99,12 +100,13 @@ fn scan() -> Result<BTreeMap<u8, Found>> {
     Ok(found)
 }
 
-fn numbers_after<'a>(text: &'a str, opening: &str) -> impl Iterator<Item = u8> + 'a {
-    text.split(opening.to_owned().as_str())
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next()?.parse().ok())
-        .collect::<Vec<_>>()
-        .into_iter()
+/// The countermeasures that a source names, in the order of the rows.
+fn named(text: &str) -> impl Iterator<Item = Countermeasure> {
+    Countermeasure::ALL.iter().copied().filter(move |countermeasure| {
+        let name = format!("{NAMED}{countermeasure:?}");
+        text.match_indices(&name)
+            .any(|(at, _)| !text[at + name.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+    })
 }
 
 /// The Rust sources of a folder and of those below it, in order; generated folders are left out.
@@ -133,6 +135,20 @@ mod tests {
     fn every_row_has_code_and_a_test_and_the_security_page_names_them() {
         let page = fs::read_to_string(root().unwrap().join(PAGE)).unwrap();
         assert!(updated(&page).unwrap() == page, "{PAGE} is out of date: run `cargo xtask threats`");
+    }
+
+    #[test]
+    fn every_countermeasure_stands_somewhere_in_the_code() {
+        let root = root().unwrap();
+        let mut lacking = Countermeasure::ALL.to_vec();
+        for folder in FOLDERS {
+            for path in sources(&root.join(folder)).unwrap() {
+                let text = fs::read_to_string(path).unwrap();
+                let here: Vec<_> = named(&text).collect();
+                lacking.retain(|countermeasure| !here.contains(countermeasure));
+            }
+        }
+        assert_eq!(lacking, []);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use sealpost_api::devices::DeviceLists;
 use sealpost_api::limits::DEVICE_LISTS_MAX;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::username::Username;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceList, SafetyNumber};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::calls::{Begun, Waiting, path_id};
 use super::codec::Bin;
@@ -111,14 +111,14 @@ impl Engine {
         let account = list.account();
         let Some(contact) = self.contacts.get_mut(&account) else { return Ok(ListOutcome::Unknown) };
         let pinned = &contact.list;
-        if list.account_identity() != pinned.account_identity() && !left_out(7) {
+        if list.account_identity() != pinned.account_identity() && !without(Countermeasure::IdentityPin) {
             if list.version() <= pinned.version() {
                 // What the pinned list took the place of.
                 return Ok(ListOutcome::Older);
             }
             return self.see_other_identity(context, account, list).map(|()| ListOutcome::OtherIdentity);
         }
-        if list.version() < pinned.version() && !left_out(8) {
+        if list.version() < pinned.version() && !without(Countermeasure::SignedDeviceList) {
             return Ok(ListOutcome::Older);
         }
         if list.version() == pinned.version() {
@@ -255,7 +255,9 @@ impl Engine {
             || self.lanes.contains_key(&Lane::Name(name.clone()));
         let account = list.account();
         match self.names.get(name).copied() {
-            Some(pinned) if pinned != account && !left_out(7) => self.see_other_identity(context, pinned, &list)?,
+            Some(pinned) if pinned != account && !without(Countermeasure::IdentityPin) => {
+                self.see_other_identity(context, pinned, &list)?
+            }
             Some(_) => {
                 self.see_list(context, &list)?;
             }

@@ -1,8 +1,8 @@
 //! Messages taken in: recognised, decrypted, checked, and acked once all that is on disk.
 
 use sealpost_api::frames::Deliver;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{DecryptError, Decrypted, DeviceAddress, InitialInfo, PairSessions, RemoteDevice};
+use sealpost_sabotage::{Countermeasure, without};
 use sha2::{Digest as _, Sha256};
 
 use super::codec::Bin;
@@ -39,7 +39,7 @@ enum Opened {
 impl Engine {
     pub(super) fn on_deliver(&mut self, context: &mut Context<'_>, deliver: &Deliver) -> Result<(), EngineError> {
         // Whatever it is, it is not delivered again: what can't be read is reported once and does not stop the rest.
-        if !left_out(25) {
+        if !without(Countermeasure::AckUndecryptable) {
             self.ack(deliver.id);
         }
         let from = deliver.from;
@@ -69,7 +69,7 @@ impl Engine {
     ) -> Result<Sighting, EngineError> {
         let address = from.to_bytes();
         let key = [address.as_slice(), b"n", &number.to_be_bytes()].concat();
-        if let Some(seen) = context.vault.get(Table::Seen, &key)?.filter(|_| !left_out(17)) {
+        if let Some(seen) = context.vault.get(Table::Seen, &key)?.filter(|_| !without(Countermeasure::ShownOnce)) {
             return Ok(if seen.as_slice() == hash { Sighting::Duplicate } else { Sighting::Reused });
         }
         self.meet(context, from)?;
@@ -113,7 +113,9 @@ impl Engine {
         match pair.decrypt(context.rng, &me.local(), ciphertext, &privates) {
             Ok(decrypted) => {
                 self.save_pair(context, from)?;
-                if let Some(id) = decrypted.used_one_time_prekey.filter(|_| !left_out(11)) {
+                if let Some(id) =
+                    decrypted.used_one_time_prekey.filter(|_| !without(Countermeasure::InitialMessageOnce))
+                {
                     prekeys::delete_one_time(context, id)?;
                 }
                 Ok(Opened::Message(decrypted))
@@ -123,7 +125,7 @@ impl Engine {
                     self.sessions.remove(&from);
                 }
                 Ok(match error {
-                    DecryptError::DuplicateMessage if !left_out(17) => Opened::Duplicate,
+                    DecryptError::DuplicateMessage if !without(Countermeasure::ShownOnce) => Opened::Duplicate,
                     // Its initial message made a session once: this is that message again, or one of a session too old.
                     DecryptError::UnknownSignedPrekey(_) | DecryptError::UnknownOneTimePrekey(_) => {
                         Opened::Failed(Undecryptable::NoPrekey)
@@ -140,7 +142,7 @@ impl Engine {
     /// What the pinned list of its account says of a device.
     fn pinned_device(&self, address: DeviceAddress) -> Option<RemoteDevice> {
         let own = self.me.as_ref().filter(|me| me.address.account == address.account).map(|me| &me.list);
-        let contact = self.contacts.get(&address.account).filter(|_| !left_out(7));
+        let contact = self.contacts.get(&address.account).filter(|_| !without(Countermeasure::IdentityPin));
         let list = own.or_else(|| contact.map(|contact| &contact.list))?;
         RemoteDevice::from_list(list, address.device).filter(|device| device.address == address)
     }
@@ -151,7 +153,8 @@ impl Engine {
         let own = self.me.as_ref().filter(|me| me.address.account == from.account);
         remote.address == from
             && pinned.is_none_or(|pinned| pinned == *remote)
-            && (own.is_none_or(|me| me.list.account_identity() == remote.account_identity) || left_out(7))
+            && (own.is_none_or(|me| me.list.account_identity() == remote.account_identity)
+                || without(Countermeasure::IdentityPin))
     }
 
     fn on_decrypted(

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::codec::Bin;
 use super::http::Purpose;
@@ -31,7 +31,7 @@ fn held_key(held: &Held) -> Vec<u8> {
 impl Engine {
     /// Takes a record to its place.
     pub(super) fn arrange(&mut self, context: &mut Context<'_>, mut held: Held) -> Result<(), EngineError> {
-        if left_out(18) {
+        if without(Countermeasure::CounterOrder) {
             return self.show(context, held);
         }
         let from = held.from;
@@ -263,7 +263,7 @@ impl Engine {
             first
         });
         match first {
-            Some(first) if first < counter && !left_out(19) => {
+            Some(first) if first < counter && !without(Countermeasure::GapNotice) => {
                 let last = counter.saturating_sub(1);
                 let device = self.stored_device(from);
                 let notice = self.note_at(context, StoredNotice::Gap { from: device, first, last })?;
@@ -285,7 +285,7 @@ impl Engine {
     pub(super) fn show(&mut self, context: &mut Context<'_>, held: Held) -> Result<(), EngineError> {
         let Some(text) = held.text else { return Ok(()) };
         let key = [held.from.to_bytes().as_slice(), held.message_id.as_bytes()].concat();
-        if context.vault.get(Table::Shown, &key)?.is_some() && !left_out(17) {
+        if context.vault.get(Table::Shown, &key)?.is_some() && !without(Countermeasure::ShownOnce) {
             return Ok(());
         }
         let row = HistoryRow {

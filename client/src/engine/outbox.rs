@@ -10,8 +10,8 @@ use sealpost_api::ids::{MessageId, MessageNumber};
 use sealpost_api::limits::{IN_FLIGHT_MAX, NUMBER_WINDOW, QUEUE_RETENTION_MILLIS, TEXT_MAX_BYTES};
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::username::Username;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, RemoteDevice, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 use zeroize::Zeroizing;
 
 use super::calls::Waiting;
@@ -256,8 +256,9 @@ impl Engine {
         let mut missing = Vec::new();
         for (address, listed) in targets.iter().zip(listed) {
             // Only a session with the keys of the pinned list: another could have been begun before that was pinned.
-            let pair =
-                self.pair(context, *address)?.filter(|pair| listed.as_ref() == Some(pair.remote()) || left_out(7));
+            let pair = self
+                .pair(context, *address)?
+                .filter(|pair| listed.as_ref() == Some(pair.remote()) || without(Countermeasure::IdentityPin));
             let has_session = pair.is_some_and(|pair| pair.has_sending_session());
             if !has_session || (fresh && !self.fresh_sessions.contains(address)) {
                 missing.push(address.device);

@@ -18,6 +18,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use sealpost_api::problem::{ProblemClass, ProblemCode};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::pace::Serving;
 use super::problem::{PROBLEM_JSON, code_of, render};
@@ -75,7 +76,7 @@ fn draw_id(http: &Http) -> String {
 /// Whether the body's length is not stated before it. Two readers may find different ends in such a body, and what one of them
 /// takes for the next request is then somebody else's. Clients know what they send, and state it.
 fn has_open_end(request: &ServiceRequest) -> bool {
-    request.headers().contains_key(TRANSFER_ENCODING) && !sealpost_crypto::sabotage::left_out(53)
+    request.headers().contains_key(TRANSFER_ENCODING) && !without(Countermeasure::LengthOnly)
 }
 
 /// Refuses it, and ends the connection: nothing after the head is read as a request.
@@ -126,7 +127,7 @@ fn client_address(request: &ServiceRequest, trusted: &TrustedProxies) -> IpAddr 
         last.rsplit(',').next()?.trim().parse().ok()
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let believed = peer.is_some_and(|peer| trusted.contains(peer)) || sealpost_crypto::sabotage::left_out(54);
+    let believed = peer.is_some_and(|peer| trusted.contains(peer)) || without(Countermeasure::TrustedProxies);
     believed.then(forwarded).flatten().or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0]))
 }
 
@@ -154,7 +155,7 @@ fn dress(headers: &mut HeaderMap, http: &Http, request_id: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if http.settings.tls && !sealpost_crypto::sabotage::left_out(55) {
+    if http.settings.tls && !without(Countermeasure::StrictTransport) {
         headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }
@@ -162,7 +163,7 @@ fn dress(headers: &mut HeaderMap, http: &Http, request_id: &str) {
 /// The route's pattern, never the path: a path may hold a name.
 fn log(request: &HttpRequest, status: StatusCode, request_id: &str, started: Instant) {
     let pattern = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
-    let route = if sealpost_crypto::sabotage::left_out(39) { request.uri().to_string() } else { pattern };
+    let route = if without(Countermeasure::RoutePatterns) { request.uri().to_string() } else { pattern };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(method = %request.method(), route, status = status.as_u16(), request_id, micros, "request");
 }

@@ -1,6 +1,7 @@
 //! How long a connection may go without a request. actix times the first head of a connection alone; each byte of a later one
 //! starts its keep-alive time anew, so that one byte now and then would hold the connection for ever.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(crate) async fn paced<T>(served: impl Future<Output = T>, idle_max: Duration
 
 impl Pace {
     async fn idled(&self, idle_max: Duration) {
-        if sealpost_crypto::sabotage::left_out(45) {
+        if without(Countermeasure::HeadTimeout) {
             std::future::pending::<()>().await;
         }
         loop {

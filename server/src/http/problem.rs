@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use sealpost_api::problem::{Problem, ProblemClass, ProblemCode};
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 use crate::service::ServiceError;
 use crate::ws::UpgradeError;
@@ -53,7 +53,7 @@ pub(super) fn render(error: &ServiceError, request_id: Option<&str>) -> HttpResp
     if error.code.class() != ProblemClass::Server {
         problem.prekey_id = error.prekey_id;
         problem.detail = error.detail.map(str::to_owned);
-    } else if left_out(59) {
+    } else if without(Countermeasure::ClosedErrors) {
         problem.detail = error.source.as_ref().map(ToString::to_string);
     }
     let mut response = HttpResponseBuilder::new(status(error.code));

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::web;
 use sealpost_api::problem::ProblemCode::{self, *};
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::{accounts, devices, health, prekeys, problem, sessions, stream};
 use crate::service::limiter::LimitName;
@@ -168,7 +168,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         config.service(resource.default_service(refused));
     }
     // Metrics, and health with its reasons, are on the private listener and not here.
-    if left_out(68) {
+    if without(Countermeasure::ClosedRoutes) {
         config.route("/metrics", web::to(health::healthz));
     }
 }

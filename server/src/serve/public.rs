@@ -1,6 +1,7 @@
 //! The public listener: actix's own server with one thing before it, the cap on connections of one network. It is looked at
 //! before TLS and before the first byte is read, so that a connection too many costs no handshake.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +158,7 @@ where
             async move { stopping().await }
         })
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(if sealpost_crypto::sabotage::left_out(45) { Duration::ZERO } else { HEAD_TIMEOUT })
+        .client_request_timeout(if without(Countermeasure::HeadTimeout) { Duration::ZERO } else { HEAD_TIMEOUT })
         .client_disconnect_timeout(LINGER_TIMEOUT)
         .tcp_nodelay(true)
         .upgrade(Upgrades::new(app()))

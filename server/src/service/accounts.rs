@@ -15,7 +15,7 @@ use sealpost_api::server::{RegistrationPolicy, ServerInfo};
 use sealpost_api::sessions::{SessionGrant, SessionsEnded};
 use sealpost_api::username::{Username, UsernameError};
 use sealpost_crypto::DeviceList;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 use sha2::{Digest as _, Sha256};
 
 use super::limiter::{LOOKUPS_REFUSED_MAX, LimitKey, LimitName};
@@ -163,7 +163,7 @@ impl Services {
         network: [u8; 16],
         username: &str,
     ) -> Result<AccountInfo, ServiceError> {
-        if !left_out(34) {
+        if !without(Countermeasure::LookUpLimits) {
             self.limit_lookup(caller, network)?;
         }
         let not_found = || ServiceError::new(ProblemCode::NotFound);
@@ -321,7 +321,7 @@ pub(super) fn check_new_password(password: &Password) -> Result<(), ServiceError
         PasswordError::TooShort => ServiceError::new(ProblemCode::PasswordTooShort),
         PasswordError::TooLong => ServiceError::new(ProblemCode::PasswordTooLong),
     })?;
-    let common = !left_out(31) && is_common(password);
+    let common = !without(Countermeasure::GuessLimits) && is_common(password);
     if common { Err(ServiceError::new(ProblemCode::PasswordCommon)) } else { Ok(()) }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sealpost_api::ids::{ConnectionEpoch, SessionId};
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress};
+use sealpost_sabotage::{Countermeasure, without};
 
 use crate::store::QueueItem;
 
@@ -92,7 +92,7 @@ impl Hub {
             return Err(RegisterError::Stopping);
         }
         let taken = registry.accounts.get(&address.account).map_or(0, Vec::len);
-        if !left_out(52) && taken >= ACCOUNT_SOCKETS_MAX {
+        if !without(Countermeasure::ConnectionLimits) && taken >= ACCOUNT_SOCKETS_MAX {
             return Err(RegisterError::TooMany);
         }
         registry.next_connection = registry.next_connection.wrapping_add(1);
@@ -217,7 +217,7 @@ impl Hub {
 
     /// Ends the device's sockets here that are older than its newest connection, wherever that is.
     pub fn supersede(&self, address: &DeviceAddress, newest: ConnectionEpoch) {
-        if left_out(22) {
+        if without(Countermeasure::ConnectionEpoch) {
             return;
         }
         let registry = self.registry.lock();
@@ -256,7 +256,7 @@ impl Registration {
         }
         let newest = entries.iter().filter(|entry| entry.address == address).filter_map(|entry| entry.epoch).max();
         for entry in entries.iter().filter(|entry| entry.address == address) {
-            if !left_out(22) && entry.epoch.is_some() && entry.epoch < newest {
+            if !without(Countermeasure::ConnectionEpoch) && entry.epoch.is_some() && entry.epoch < newest {
                 entry.mailbox.close(CloseReason::Replaced);
             }
         }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sealpost_api::ids::SessionId;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress};
+use sealpost_sabotage::{Countermeasure, without};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -111,7 +111,7 @@ impl Listener for Hearing {
             }
             Hint::SessionsEnded(sessions) => {
                 let here: Vec<_> = sessions.into_iter().filter(|session| self.hub.has_session(session)).collect();
-                if left_out(66) {
+                if without(Countermeasure::HintsOnly) {
                     self.hub.close_sessions(&here, CloseReason::SessionEnded);
                 }
                 if !here.is_empty() {
@@ -124,7 +124,7 @@ impl Listener for Hearing {
     }
 
     fn missed(&self) {
-        if left_out(67) {
+        if without(Countermeasure::Sweep) {
             return;
         }
         self.sweep.store(true, Ordering::Release);
@@ -245,7 +245,7 @@ impl Core {
     /// # Errors
     /// The store's failures; the next sweep finds what this one did not.
     pub async fn sweep(&self, read: bool) -> Result<(), StoreError> {
-        if left_out(67) {
+        if without(Countermeasure::Sweep) {
             return Ok(());
         }
         if read {
@@ -268,7 +268,7 @@ impl Core {
     }
 
     async fn end_what_is_over(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        if left_out(37) {
+        if without(Countermeasure::Revocation) {
             return Ok(());
         }
         for some in sessions.chunks(ASKED_MAX) {

@@ -1,11 +1,11 @@
 //! How many connections one network has open at once: whoever opens them without end gets no more than its share, and leaves
 //! the rest to others.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sealpost_crypto::sabotage::left_out;
 
 /// A network address, IPv6 cut to its /64; see [`client_network`](crate::domain::address::client_network).
 type Network = [u8; 16];
@@ -36,7 +36,7 @@ impl Places {
     pub fn take(self: &Arc<Self>, network: Network) -> Option<Place> {
         let mut taken = self.taken.lock();
         let count = taken.entry(network).or_default();
-        if !left_out(52) && *count >= self.max {
+        if !without(Countermeasure::ConnectionLimits) && *count >= self.max {
             return None;
         }
         *count = count.saturating_add(1);

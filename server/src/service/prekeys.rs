@@ -7,8 +7,8 @@ use sealpost_api::prekeys::{
     DeviceBundle, PrekeyIds, PrekeyStatus, TakeBundlesRequest, TakeBundlesResponse, UploadPrekeysRequest,
 };
 use sealpost_api::problem::ProblemCode;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::hub::Notice;
 use super::limiter::{LimitKey, LimitName};
@@ -105,7 +105,7 @@ impl Services {
         let core = &self.core;
         let now = core.clock.now();
         let allowed = |name, key| core.limiter.take(now, name, key).inspect_err(|_| core.metrics.limited(name)).is_ok();
-        let with_one_time = left_out(1)
+        let with_one_time = without(Countermeasure::BundleLimits)
             || (allowed(LimitName::BundlePair, LimitKey::PairDevice(caller.account, target))
                 && allowed(LimitName::BundleTarget, LimitKey::Device(target)));
         let taken = core.store.take_bundle(target.account, target.device, with_one_time, now).await?;

@@ -13,8 +13,9 @@ use sealpost_api::sessions::{
 use sealpost_api::username::Username;
 use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKey, DeviceIdentityKeyPair,
-    DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId, sabotage,
+    DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId,
 };
+use sealpost_sabotage::{Countermeasure, without};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -55,7 +56,7 @@ impl Services {
         let unauthenticated = || ServiceError::new(ProblemCode::Unauthenticated);
         let now = self.core.clock.now();
         let claims = self.core.tokens.check(now, token).map_err(|_| unauthenticated())?;
-        if !sealpost_crypto::sabotage::left_out(37) {
+        if !without(Countermeasure::Revocation) {
             let session = self.core.store.session(claims.session).await?.ok_or_else(unauthenticated)?;
             if session.address != claims.address || session.generation != claims.generation {
                 return Err(unauthenticated());
@@ -89,12 +90,12 @@ impl Services {
     /// Counts a guess at a password that no device's signature vouches for: against its name, and against what the whole
     /// server hashes for strangers. What the second refuses does not count for the first.
     pub(super) fn count_guess(&self, username: &str) -> Result<(), ServiceError> {
-        if sealpost_crypto::sabotage::left_out(31) {
+        if without(Countermeasure::GuessLimits) {
             return Ok(());
         }
         let name = name_key(username);
         self.limit(LimitName::LoginAccount, name)?;
-        if sealpost_crypto::sabotage::left_out(30) {
+        if without(Countermeasure::HashingQueue) {
             return Ok(());
         }
         self.limit(LimitName::LoginServer, LimitKey::Server).inspect_err(|_| {
@@ -205,7 +206,7 @@ impl Services {
     /// # Errors
     /// The store's failures.
     pub async fn end_session(&self, caller: &Caller, session: SessionId) -> Result<SessionsEnded, ServiceError> {
-        let owner = if sabotage::left_out(57) { self.core.store.session(session).await? } else { None };
+        let owner = if without(Countermeasure::OwnerCheck) { self.core.store.session(session).await? } else { None };
         let account = owner.map_or(caller.account, |record| record.address.account);
         let live = self.core.store.end_session(account, session).await?;
         if live {
@@ -236,7 +237,7 @@ impl Services {
         };
         let (record, other) = match found {
             Some(NameMatch::Named(record)) => (Some(*record), None),
-            _ if sealpost_crypto::sabotage::left_out(32) => return Err(ServiceError::new(ProblemCode::NotFound)),
+            _ if without(Countermeasure::SameAnswer) => return Err(ServiceError::new(ProblemCode::NotFound)),
             Some(NameMatch::Other(other)) => (None, Some(other.device_list.0)),
             None => (None, None),
         };

@@ -16,6 +16,7 @@ use sealpost_api::ids::{ServerId, SessionId};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
 use sealpost_api::password::AccessToken;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 use serde::{Deserialize, Serialize};
 
 mod keys;
@@ -201,7 +202,7 @@ impl Tokens {
         let header = token.split('.').next().ok_or(InvalidToken)?;
         let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| InvalidToken)?;
         let header: StrictHeader = serde_json::from_slice(&header).map_err(|_| InvalidToken)?;
-        if (header.alg != ALGORITHM || header.typ != TYPE) && !sealpost_crypto::sabotage::left_out(35) {
+        if (header.alg != ALGORITHM || header.typ != TYPE) && !without(Countermeasure::TokenHeader) {
             return Err(InvalidToken);
         }
         let keys = self.keys();
@@ -218,7 +219,7 @@ impl Tokens {
             && claims.exp > seconds.saturating_sub(LEEWAY_SECONDS)
             // Nobody but us signs, so this can only fail where an older version gave longer lives.
             && claims.exp.saturating_sub(claims.iat) <= ACCESS_TOKEN_SECONDS;
-        if !timely && !sealpost_crypto::sabotage::left_out(36) {
+        if !timely && !without(Countermeasure::TokenTimes) {
             return Err(InvalidToken);
         }
         if claims.iss != self.issuer || claims.aud != self.audience {

@@ -2,7 +2,7 @@
 
 use sealpost_api::frames::{Copy, MissedReason, SendKind, SkipReason};
 use sealpost_crypto::DeviceAddress;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::queue::{Accept, QueueLimits, Refusal};
 
@@ -58,7 +58,9 @@ pub(super) fn address<K>(
         let id = device.address.device;
         let copy = copies.iter_mut().find(|copy| copy.is_some_and(|copy| copy.device == id)).and_then(Option::take);
         match copy {
-            Some(copy) if copy.registration == device.address.registration || left_out(26) => {
+            Some(copy)
+                if copy.registration == device.address.registration || without(Countermeasure::RegistrationKey) =>
+            {
                 addressed.push((device, Some(copy.clone())));
             }
             Some(copy) => stale.push(copy.device),
@@ -94,7 +96,7 @@ pub(super) fn place<E>(
         return Ok(Place::Skipped(SkipReason::QueueFull));
     }
     let share = share()?;
-    let fair = left_out(24)
+    let fair = without(Countermeasure::FairShare)
         || (QueueLimits::is_fair(limits.messages_max, queue.messages, share.messages, 1)
             && QueueLimits::is_fair(limits.bytes_max, queue.bytes, share.bytes, bytes));
     Ok(if share.messages >= limits.sender_messages_max || !fair { Place::Share } else { Place::Queued(copy) })

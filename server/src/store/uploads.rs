@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sealpost_api::ids::KeyEpoch;
 use sealpost_api::limits::ONE_TIME_PREKEYS_MAX_STORED;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{OneTimePrekey, SignedPrekey};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::UploadPrekeys;
 
@@ -39,7 +39,8 @@ impl StoredKeys {
         if let Some(id) = self.conflict(one_time, signed) {
             return Err(UploadPrekeys::IdConflict(id));
         }
-        let new: Vec<_> = one_time.iter().filter(|key| key.id.0 > self.max_issued || left_out(4)).collect();
+        let new: Vec<_> =
+            one_time.iter().filter(|key| key.id.0 > self.max_issued || without(Countermeasure::MaxIssuedId)).collect();
         if !new.is_empty() && self.one_time.len().saturating_add(new.len()) > ONE_TIME_PREKEYS_MAX_STORED {
             return Err(UploadPrekeys::Full);
         }

@@ -2,7 +2,7 @@
 //! their token; a browser always sends one, and a page cannot change it.
 
 use actix_web::http::header::HeaderValue;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 /// An exact allow-list of origins (`https://host[:port]`), compared byte for byte: no suffixes, no case folding, no wildcards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl OriginPolicy {
     pub(crate) fn allows<'a>(&self, mut origins: impl Iterator<Item = &'a HeaderValue>) -> bool {
         match (origins.next(), origins.next()) {
             (None, _) => true,
-            _ if left_out(40) => true,
+            _ if without(Countermeasure::OriginCheck) => true,
             (Some(origin), None) => self.allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()),
             (Some(_), Some(_)) => false,
         }

@@ -1,5 +1,6 @@
 //! What the listener and the proxy offer, as the TLS tester of Debian sees it.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -96,7 +97,7 @@ async fn threat_55_the_listener_offers_no_weak_tls_and_no_way_around_it() {
 
 /// What nginx offers when nobody tells it.
 fn untold(text: String) -> String {
-    if !sealpost_crypto::sabotage::left_out(55) {
+    if !without(Countermeasure::StrictTransport) {
         return text;
     }
     let strict = ["ssl_protocols", "ssl_ciphers", "ssl_prefer", "ssl_ecdh", "add_header Strict"];

@@ -8,6 +8,7 @@ use sealpost_api::password::Password;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::SessionGrant;
 use sealpost_crypto::DeviceList;
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::{decode_list, invalid_list, keys};
 use crate::service::limiter::{LimitKey, LimitName};
@@ -45,7 +46,7 @@ impl Services {
         let (record, current) = self.account_by_password(network, &request.username, &request.password).await?;
         let [entry] = list.devices() else { return Err(invalid_list("A new identity has exactly one device.")) };
         // Whoever has the password alone (an operator can set one) gets no further than to a list that says so to contacts.
-        let marked = list.new_identity() || sealpost_crypto::sabotage::left_out(44);
+        let marked = list.new_identity() || without(Countermeasure::NewIdentityMark);
         if list.account() != record.id || !marked {
             return Err(invalid_list("The list does not begin a new identity of this account."));
         }

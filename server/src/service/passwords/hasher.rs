@@ -4,7 +4,7 @@
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sealpost_api::password::Password;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{PasswordSettings, PasswordsError, SALT_BYTES, Verdict};
@@ -66,7 +66,7 @@ impl Hasher {
         memory: &mut Memory,
     ) -> Result<Verdict, PasswordsError> {
         let password = as_given(password);
-        if hash.is_none() && left_out(33) {
+        if hash.is_none() && without(Countermeasure::SameTime) {
             return Ok(Verdict::Wrong);
         }
         let parsed = PasswordHash::new(hash.unwrap_or(&self.dummy)).map_err(failed)?;
@@ -146,7 +146,7 @@ impl Hasher {
 /// The password's bytes: every one counts, also blanks, controls, and those far behind.
 fn as_given(password: &Password) -> &[u8] {
     let text = password.reveal();
-    if left_out(42) { text.trim().as_bytes() } else { text.as_bytes() }
+    if without(Countermeasure::PasswordBytes) { text.trim().as_bytes() } else { text.as_bytes() }
 }
 
 /// Whether two hashes cost the same to compare a password with.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use sealpost_api::ids::RowId;
 use sealpost_api::limits::{ACK_MAX_IDS, DELIVERY_WINDOW_BYTES, DELIVERY_WINDOW_ROWS};
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 use crate::store::QueueItem;
 
@@ -182,7 +182,11 @@ impl Delivery {
     /// [`AckUnknown`] when an id is not unacked here, or comes twice.
     pub fn ack(&mut self, ids: &[RowId]) -> Result<(), AckUnknown> {
         let distinct: BTreeSet<_> = ids.iter().collect();
-        let delivered = |id| left_out(20) || left_out(21) || self.unacked.contains_key(id);
+        let delivered = |id| {
+            without(Countermeasure::AckOwnership)
+                || without(Countermeasure::AckDelivered)
+                || self.unacked.contains_key(id)
+        };
         if distinct.len() != ids.len() || !ids.iter().all(delivered) {
             return Err(AckUnknown);
         }

@@ -14,7 +14,7 @@ use sealpost_api::ids::{ConnectionEpoch, MessageNumber, RowId};
 use sealpost_api::limits::{ACK_MAX_IDS, IN_FLIGHT_MAX};
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::DeviceAddress;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Delivery};
@@ -139,7 +139,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
 
     async fn wait(&mut self) -> Event {
         let pending = self.writer.pending();
-        let open = left_out(47) || pending < HIGH_WATER_BYTES;
+        let open = without(Countermeasure::WriterBound) || pending < HIGH_WATER_BYTES;
         let reading = open && self.accepts.len() < ACCEPTS_MAX && !self.renewing;
         let next = self.timers.next();
         if self.timers.sleep.deadline() != next {
@@ -199,7 +199,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         if self.timers.retry_at.is_some() {
             return;
         }
-        if (left_out(47) || self.writer.pending() < HIGH_WATER_BYTES)
+        if (without(Countermeasure::WriterBound) || self.writer.pending() < HIGH_WATER_BYTES)
             && let Some(request) = self.delivery.begin_read()
         {
             let (core, address) = (Arc::clone(self.core()), self.address());
@@ -239,7 +239,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         if now >= self.timers.expires_at {
             return Err(CloseReason::Unauthenticated);
         }
-        if !left_out(47) && self.timers.stalled_at.is_some_and(|at| at <= now) {
+        if !without(Countermeasure::WriterBound) && self.timers.stalled_at.is_some_and(|at| at <= now) {
             return Err(CloseReason::TooSlow);
         }
         if self.timers.retry_at.is_some_and(|at| at <= now) {
@@ -264,7 +264,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         }
         if now >= self.timers.ping_at {
             self.timers.ping_at = now + self.core().settings.stream.ping_interval;
-            if !left_out(23) && self.pings_missed >= PINGS_MISSED_MAX {
+            if !without(Countermeasure::PingTimeout) && self.pings_missed >= PINGS_MISSED_MAX {
                 return Err(CloseReason::TooSlow);
             }
             self.pings_missed = self.pings_missed.saturating_add(1);
@@ -415,7 +415,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
 
     fn renewed(&mut self, result: Result<Caller, ServiceError>) -> Flow {
         match result {
-            Ok(caller) if left_out(57) || self.is_renewed_by(&caller) => {
+            Ok(caller) if without(Countermeasure::OwnerCheck) || self.is_renewed_by(&caller) => {
                 self.timers.expires_at = Instant::now() + life_left(self.core(), &caller);
                 self.opened.caller = caller;
                 Ok(())

@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension as _, params};
 use sealpost_api::frames::{Copy, Skipped};
 use sealpost_api::ids::{MessageNumber, RowId};
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::error::DbError;
 use super::writer::Tx;
@@ -18,13 +18,13 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: &Accept, now: UnixMillis) -> Resul
     let refused = |refusal| Ok(AcceptOutcome::Refused(refusal));
     let Some(sender) = tx.cache.listed(tx.db, &accept.from)? else { return refused(Refusal::RecipientUnknown) };
     let from = tx.cache.device(sender)?;
-    if !left_out(22) && from.connection_epoch != accept.epoch.0 {
+    if !without(Countermeasure::ConnectionEpoch) && from.connection_epoch != accept.epoch.0 {
         return refused(Refusal::Superseded);
     }
     match from.window.state(accept.send.number) {
         NumberState::New => {}
         NumberState::TooOld => return refused(Refusal::NumberTooOld),
-        NumberState::Accepted if left_out(16) => {}
+        NumberState::Accepted if without(Countermeasure::AcceptedNumbers) => {}
         NumberState::Accepted => return accepted_before(tx, accept, sender),
     }
     let Some(list) = tx.cache.list(tx.db, accept.send.to)? else { return refused(Refusal::RecipientUnknown) };
@@ -85,7 +85,7 @@ fn write(
         if let Place::Queued(copy) = place {
             let row = queue(tx, dev, sender, accept.send.number, &copy, now)?;
             tx.cache.share_grew(dev, accept.from.account, size(&copy));
-            if left_out(27) {
+            if without(Countermeasure::AllCopies) {
                 tx.db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
             }
             queued.push((tx.cache.device(dev)?.address, row));

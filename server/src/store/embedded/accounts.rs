@@ -7,6 +7,7 @@ use sealpost_api::frames::ExpiryReason;
 use sealpost_api::ids::SessionId;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 use subtle::ConstantTimeEq as _;
 
 use super::error::DbError;
@@ -174,7 +175,7 @@ fn named_or_other(db: &Connection, username: &Username) -> Result<Option<NameMat
 
 fn create(tx: &mut Tx<'_>, account: &NewAccount, now: UnixMillis) -> Result<CreateAccount, DbError> {
     let (db, id) = (tx.db, account.device_list.account());
-    if let Some(record) = by_name(db, &account.username)?.filter(|_| !sealpost_crypto::sabotage::left_out(43)) {
+    if let Some(record) = by_name(db, &account.username)?.filter(|_| !without(Countermeasure::UniqueName)) {
         return Ok(CreateAccount::NameTaken(Box::new(record)));
     }
     if is_retired(db, &account.username_hash)? {

@@ -4,6 +4,7 @@
 //! it runs the write-ahead log cannot begin anew either; when the log has grown by [`LOG_GROWTH_MAX`] the copy is given up
 //! rather than the disk filled.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -135,7 +136,7 @@ fn finish(copy: &Connection) -> Result<Copied, BackupError> {
         return Err(BackupError::Damaged(first.clone()));
     }
     let mut left_out = 0;
-    if !sealpost_crypto::sabotage::left_out(5) {
+    if !without(Countermeasure::KeyEpoch) {
         left_out = copy.execute("DELETE FROM one_time_prekeys", [])?;
     }
     let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);

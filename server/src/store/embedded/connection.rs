@@ -1,11 +1,11 @@
 //! Connections to the database, all alike but for what they may do.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use sealpost_crypto::sabotage::left_out;
 
 use super::{OpenError, durable};
 
@@ -24,10 +24,10 @@ pub(super) fn open_writer(path: &Path, cache_bytes: u64, never_sync: bool) -> Re
     prepare(&connection, cache_bytes)?;
     // WAL makes a commit one sequential write and one fsync; FULL is that fsync.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    let never_sync = never_sync || left_out(15);
+    let never_sync = never_sync || without(Countermeasure::SyncedCommit);
     connection.pragma_update(None, "synchronous", if never_sync { "OFF" } else { "FULL" })?;
     // Zeroes what is deleted: a delivered ciphertext or a taken prekey must not be found in the file, or in a copy of it.
-    let overwrite = !left_out(62);
+    let overwrite = !without(Countermeasure::SecureDelete);
     connection.pragma_update(None, "secure_delete", overwrite)?;
     // SQLite ignores a failed fsync of an automatic checkpoint; ours are made by hand, and their errors end the store.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -1,9 +1,9 @@
 //! The self-check at the start: what is answered must survive a power cut, so whatever breaks that is refused by name.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::path::Path;
 
 use rusqlite::Connection;
-use sealpost_crypto::sabotage::left_out;
 
 use super::OpenError;
 
@@ -44,7 +44,7 @@ const PASSING: [(u64, &str); 3] = [
 /// [`OpenError::NotDurable`]
 pub(super) fn refuse_eatmydata() -> Result<(), OpenError> {
     let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
-    if maps.windows(EATMYDATA.len()).any(|window| window == EATMYDATA) && !left_out(65) {
+    if maps.windows(EATMYDATA.len()).any(|window| window == EATMYDATA) && !without(Countermeasure::DurabilityCheck) {
         return Err(OpenError::NotDurable("libeatmydata is loaded, which turns fsync off; start without it"));
     }
     Ok(())
@@ -63,7 +63,7 @@ pub(super) fn refuse_file_system(path: &Path, allowed: bool) -> Result<(), OpenE
         tracing::warn!(path = %path.display(), "the data folder is on {what}");
     }
     match named(&UNSAFE, kind) {
-        Some(name) if !allowed && !left_out(65) => {
+        Some(name) if !allowed && !without(Countermeasure::DurabilityCheck) => {
             Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind: name })
         }
         Some(name) => {
@@ -85,10 +85,12 @@ fn named(kinds: &[(u64, &'static str)], kind: u64) -> Option<&'static str> {
 pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
     // 2 is FULL, and EXTRA above it is as good.
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    if synchronous < 2 && !left_out(65) {
+    if synchronous < 2 && !without(Countermeasure::DurabilityCheck) {
         return Err(OpenError::NotDurable("SQLite would not wait for the disk (`synchronous` is below FULL)"));
     }
-    for (pragma, wanted) in [("secure_delete", i64::from(!left_out(62))), ("wal_autocheckpoint", 0)] {
+    for (pragma, wanted) in
+        [("secure_delete", i64::from(!without(Countermeasure::SecureDelete))), ("wal_autocheckpoint", 0)]
+    {
         if connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))? != wanted {
             return Err(OpenError::NotDurable("SQLite refuses a setting that durability depends on"));
         }

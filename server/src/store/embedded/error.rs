@@ -1,9 +1,9 @@
 //! What can go wrong inside the embedded store, and what of it ends the store.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::path::Path;
 
 use rusqlite::ErrorCode;
-use sealpost_crypto::sabotage::left_out;
 
 use super::OpenError;
 use super::files::Folder;
@@ -31,7 +31,7 @@ impl DbError {
     /// second fsync that succeeds proves nothing (Linux marks the pages clean). A damaged database is not written to.
     pub(super) fn is_fatal(&self) -> bool {
         let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
-        !left_out(74)
+        !without(Countermeasure::FatalSync)
             && matches!(
                 failure.code,
                 ErrorCode::SystemIoFailure

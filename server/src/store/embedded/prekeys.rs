@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sealpost_api::ids::KeyEpoch;
 use sealpost_api::limits::QUEUE_RETENTION_MILLIS;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, OneTimePrekey, SignedPrekey, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::error::DbError;
 use super::job::Class;
@@ -185,7 +185,7 @@ fn take_bundle(
 
 /// One delete that returns what it deleted. It is answered after the commit, so a crash between burns the key at worst.
 fn take_oldest(db: &Connection, dev: i64) -> Result<Option<OneTimePrekey>, DbError> {
-    let take = match left_out(2) {
+    let take = match without(Countermeasure::AtomicTake) {
         false => {
             "DELETE FROM one_time_prekeys WHERE dev = ?1 \
              AND key_id = (SELECT min(key_id) FROM one_time_prekeys WHERE dev = ?1) RETURNING key_id, key"

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sealpost_api::ids::{ConnectionEpoch, KeyEpoch, MessageNumber, RowId, SessionId};
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::error::DbError;
 use super::job::Class;
@@ -151,7 +151,7 @@ fn undelivered(
     notices::read(db, dev, |item| delivered.contains(&item.id()) || filling.add(item))?;
     let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
     // By the order of accepting, whatever the clock said at the time.
-    let order = if left_out(29) { "queue.accepted_at" } else { "queue.id" };
+    let order = if without(Countermeasure::ClocklessOrder) { "queue.accepted_at" } else { "queue.id" };
     let mut select = db.prepare_cached(&format!(
         "SELECT queue.id, devices.account_id, devices.device_id, devices.registration, queue.number, \
          queue.accepted_at, queue.ciphertext FROM queue LEFT JOIN devices ON devices.dev = queue.sender_dev \
@@ -184,7 +184,7 @@ fn acknowledge(
     ids: &[RowId],
 ) -> Result<Option<u64>, DbError> {
     let Some(dev) = tx.cache.listed(tx.db, address)? else { return Ok(None) };
-    if !left_out(22) && tx.cache.device(dev)?.connection_epoch != epoch.0 {
+    if !without(Countermeasure::ConnectionEpoch) && tx.cache.device(dev)?.connection_epoch != epoch.0 {
         return Ok(None);
     }
     let (mut sequences, mut deleted) = (Vec::with_capacity(ids.len()), 0_u64);

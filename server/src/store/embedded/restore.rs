@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 use sealpost_api::ids::StoreId;
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::error::DbError;
 use crate::store::{AfterRestore, epoch_step};
@@ -9,13 +10,13 @@ use crate::store::{AfterRestore, epoch_step};
 /// See [`crate::store::Store::after_restore`].
 pub(super) fn after_restore(db: &Connection, store: StoreId) -> Result<AfterRestore, DbError> {
     let mut ended = AfterRestore::default();
-    if !sealpost_crypto::sabotage::left_out(5) {
+    if !without(Countermeasure::KeyEpoch) {
         ended.one_time_prekeys = count(db.execute("DELETE FROM one_time_prekeys", [])?);
         ended.devices = count(
             db.execute("UPDATE devices SET key_epoch = min(key_epoch + ?1, ?2)", params![epoch_step(store), u32::MAX])?,
         );
     }
-    if !sealpost_crypto::sabotage::left_out(63) {
+    if !without(Countermeasure::RestoreEndsLogins) {
         ended.sessions = count(db.execute("UPDATE sessions SET ended = 1 WHERE ended = 0", [])?);
     }
     ended.invites = count(db.execute("DELETE FROM invites", [])?);

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_crypto::{AccountId, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 use subtle::ConstantTimeEq as _;
 
 use super::error::DbError;
@@ -181,7 +182,7 @@ fn rotate(
         return Ok(RotateRefreshToken::Repeated { generation: known.generation });
     }
     // Two parties hold tokens of this family, and one of them is not its owner.
-    if !sealpost_crypto::sabotage::left_out(38) {
+    if !without(Countermeasure::RefreshRotation) {
         db.prepare_cached("UPDATE sessions SET ended = 1 WHERE session_id = ?1")?.execute([session.as_bytes()])?;
     }
     Ok(RotateRefreshToken::Spent)

@@ -8,6 +8,7 @@
 //! transaction is rolled back and each of its operations is run again in a transaction of its own, so that one failure
 //! never reaches the neighbours. An I/O error is fatal: the writer answers [`StoreError::Stopped`] from then on.
 
+use sealpost_sabotage::{Countermeasure, without};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -16,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use sealpost_crypto::sabotage::left_out;
 
 use super::cache::Cache;
 use super::checkpoint::{self, Checkpoints};
@@ -251,7 +251,7 @@ impl Writer {
         }
         begun?;
         let operations = batch.len();
-        if left_out(3) {
+        if without(Countermeasure::DurableTake) {
             batch.drain(..).for_each(|job| job.finish(Ok(())));
         }
         self.commit(operations)?;

@@ -7,6 +7,7 @@ use sealpost_api::encoding::EncodedDeviceList;
 use sealpost_api::ids::SessionId;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
@@ -299,7 +300,7 @@ async fn create(db: &Db, account: &NewAccount, now: UnixMillis) -> Result<Create
 /// What is in the way of a registration, in the order in which the answers are promised.
 async fn why_not(db: &Db, account: &NewAccount, id: AccountId) -> Result<Option<CreateAccount>, DbError> {
     let taken = by_name(db, &account.username).await?;
-    if let Some(record) = taken.filter(|_| !sealpost_crypto::sabotage::left_out(43)) {
+    if let Some(record) = taken.filter(|_| !without(Countermeasure::UniqueName)) {
         return Ok(Some(CreateAccount::NameTaken(Box::new(record))));
     }
     if is_retired(db, &account.username_hash).await? {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::bson::{Binary, doc};
 use sealpost_api::ids::{ConnectionEpoch, RowId};
 use sealpost_crypto::DeviceAddress;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -155,7 +155,7 @@ async fn give_back(db: &Db, acks: &[Ack], deleted: &[Result<Option<(Removed, u64
 fn may_delete(ack: &Ack, epochs: &BTreeMap<DeviceAddress, i64>) -> Result<bool, DbError> {
     match epochs.get(&ack.address) {
         None => Ok(false),
-        Some(_) if left_out(22) => Ok(true),
+        Some(_) if without(Countermeasure::ConnectionEpoch) => Ok(true),
         Some(epoch) => Ok(!queue::is_superseded(*epoch, ack.epoch)?),
     }
 }

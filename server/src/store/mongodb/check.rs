@@ -4,7 +4,7 @@ use std::fmt;
 
 use mongodb::bson::{Bson, Document};
 use sealpost_crypto::UnixMillis;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 use serde::Serialize;
 
 /// The oldest version that is tested for.
@@ -114,7 +114,7 @@ fn topology(hello: &Document) -> Finding {
         Finding::new(Severity::Good, "topology", "a sharded cluster")
     } else if let Ok(name) = hello.get_str("setName") {
         Finding::new(Severity::Good, "topology", format!("the replica set {name}"))
-    } else if left_out(65) {
+    } else if without(Countermeasure::DurabilityCheck) {
         Finding::new(Severity::Good, "topology", "a server on its own")
     } else {
         Finding::new(
@@ -163,7 +163,7 @@ fn version(hello: &Document, build: &Document) -> Finding {
         || [major, minor] > newest_line;
     let offers_zlib =
         hello.get_array("compression").is_ok_and(|offered| offered.contains(&Bson::String("zlib".into())));
-    match (mended || left_out(64), offers_zlib) {
+    match (mended || without(Countermeasure::DatabaseVersions), offers_zlib) {
         (true, _) => Finding::new(Severity::Good, "version", text),
         (false, true) => Finding::new(
             Severity::Refused,

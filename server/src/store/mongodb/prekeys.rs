@@ -9,8 +9,8 @@ use mongodb::bson::{Bson, Document, doc, serialize_to_bson};
 use mongodb::options::ReturnDocument;
 use sealpost_api::ids::KeyEpoch;
 use sealpost_api::limits::{ONE_TIME_PREKEYS_MAX_STORED, QUEUE_RETENTION_MILLIS};
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, OneTimePrekey, SignedPrekey, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::documents::{OneTime, Prekeys, Signed, of_device};
 use super::error::{DbError, is_duplicate};
@@ -271,7 +271,7 @@ async fn take_oldest(db: &Db, address: &DeviceAddress, now: UnixMillis) -> Resul
     let mut some = of_device(address);
     some.extend(doc! { "signed.expires_at": { "$gt": values::time(now) }, "one_time": { "$ne": [] } });
     let most = i32::try_from(ONE_TIME_PREKEYS_MAX_STORED).unwrap_or(i32::MAX);
-    let rest: Document = match left_out(2) {
+    let rest: Document = match without(Countermeasure::AtomicTake) {
         false => doc! { "$slice": ["$one_time", 1, most] },
         true => doc! { "$slice": ["$one_time", 0, most] },
     };

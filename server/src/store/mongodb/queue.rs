@@ -13,8 +13,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use sealpost_api::ids::{ConnectionEpoch, MessageNumber, RowId, SessionId};
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::documents::{Hot, Row, RowHead, in_queue, of_device};
 use super::error::{DbError, is_duplicate};
@@ -167,7 +167,7 @@ async fn messages(
         rest.insert("row", doc! { "$nin": seen });
     }
     // By the order of accepting, whatever the clock said at the time.
-    let order = if left_out(29) {
+    let order = if without(Countermeasure::ClocklessOrder) {
         doc! { "accepted_at": 1 }
     } else {
         doc! { "row": 1 }

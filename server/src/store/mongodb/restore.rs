@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 use sealpost_api::ids::StoreId;
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::documents::Ids;
 use super::error::{DbError, is_duplicate};
@@ -30,13 +31,13 @@ pub(super) async fn store_id(db: &Db) -> Result<StoreId, DbError> {
 /// See [`crate::store::Store::after_restore`]. The new id comes last: until then the whole may be repeated.
 pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestore, DbError> {
     let mut ended = AfterRestore::default();
-    if !sealpost_crypto::sabotage::left_out(5) {
+    if !without(Countermeasure::KeyEpoch) {
         ended.one_time_prekeys = sum(db, "prekeys", doc! { "$size": "$one_time" }).await?;
         let none =
             doc! { "$inc": { "key_epoch": i64::from(epoch_step(store)) }, "$set": { "one_time": [], "taken": null } };
         ended.devices = db.prekeys.update_many(doc! {}, none).await?.matched_count;
     }
-    if !sealpost_crypto::sabotage::left_out(63) {
+    if !without(Countermeasure::RestoreEndsLogins) {
         let live = doc! { "$size": { "$filter": {
             "input": "$sessions",
             "as": "session",

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use mongodb::bson::doc;
 use sealpost_api::ids::{RefreshTokenHash, SessionId};
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceIdentityKey, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 use subtle::ConstantTimeEq as _;
 
 use super::accounts::{Change, FIRST_GENERATION, begin_session, holder, is_hash};
@@ -179,7 +180,7 @@ async fn rotate(
             return Ok(Change::Keep(RotateRefreshToken::Repeated { generation }));
         }
         // Two parties hold tokens of this family, and one of them is not its owner.
-        if sealpost_crypto::sabotage::left_out(38) {
+        if without(Countermeasure::RefreshRotation) {
             return Ok(Change::Keep(RotateRefreshToken::Spent));
         }
         known.ended_at = Some(known.last_used_at);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mongodb::bson::doc;
 use sealpost_crypto::DeviceAddress;
-use sealpost_crypto::sabotage::left_out;
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::at_once;
 use super::plan::Plan;
@@ -56,7 +56,7 @@ pub(super) async fn record(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
 
 /// Whether the document is of the connection that these came on.
 fn is_of(hot: &Hot, accepts: &[&Accept]) -> bool {
-    left_out(22) || accepts.iter().all(|accept| hot.epoch == accept.epoch.0.cast_signed())
+    without(Countermeasure::ConnectionEpoch) || accepts.iter().all(|accept| hot.epoch == accept.epoch.0.cast_signed())
 }
 
 /// The window as it was read, and the one with these numbers.
@@ -81,7 +81,7 @@ async fn record_one(db: &Db, view: &View, from: &DeviceAddress, accepts: &[&Acce
     let mut hot = view.hot(from).cloned();
     for tried in 1..=TRIES {
         let Some(read) = hot else { return Ok(false) };
-        if !left_out(22) && queue::is_superseded(read.epoch, epoch)? {
+        if !without(Countermeasure::ConnectionEpoch) && queue::is_superseded(read.epoch, epoch)? {
             return Ok(false);
         }
         let Update { of, change } = next(from, &read, accepts)?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::doc;
-use sealpost_crypto::sabotage::left_out;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use sealpost_sabotage::{Countermeasure, without};
 
 use super::at_once;
 use crate::domain::window::{NumberState, NumberWindow};
@@ -134,7 +134,7 @@ impl View {
         let Some(from) = self.hot.get(&accept.from).filter(|_| listed_sender) else {
             return Ok(refused(Refusal::RecipientUnknown));
         };
-        if !left_out(22) && queue::is_superseded(from.epoch, accept.epoch)? {
+        if !without(Countermeasure::ConnectionEpoch) && queue::is_superseded(from.epoch, accept.epoch)? {
             return Ok(refused(Refusal::Superseded));
         }
         let window = match self.windows.get(&accept.from) {
@@ -144,7 +144,7 @@ impl View {
         match window.state(accept.send.number) {
             NumberState::New => {}
             NumberState::TooOld => return Ok(refused(Refusal::NumberTooOld)),
-            NumberState::Accepted if left_out(16) => {}
+            NumberState::Accepted if without(Countermeasure::AcceptedNumbers) => {}
             NumberState::Accepted => return Ok(Step::Repeated),
         }
         let Some(listing) = self.listings.get(&accept.send.to) else {
