@@ -7,8 +7,8 @@ use sealpost_api::devices::PublishDeviceListRequest;
 use sealpost_api::prekeys::{TakeBundlesRequest, UploadPrekeysRequest};
 use sealpost_api::sessions::{LoginRequest, RefreshRequest};
 
-use crate::config::Config;
-use crate::http::parse_body;
+use crate::base::config::Config;
+use crate::edge::http::parse_body;
 
 /// A good body of some requests.
 pub const BODY_SEEDS: [(&str, &str); 4] = [

@@ -1,28 +1,22 @@
 //! The Sealpost server: accounts, devices, prekeys and queued ciphertexts over HTTPS and secure WebSockets.
 //!
-//! `http` and `ws` are the adapters to actix; they decode, call one method of `service` and encode. `service` holds the
-//! rules and knows neither actix nor a database. `store` and `relay` are traits with their back ends beside them.
+//! The modules are layers. Each may use those below it and none above it:
+//!
+//! - [`process`] builds the server, runs it and measures it.
+//! - [`operate`] holds the operator's commands.
+//! - [`edge`] adapts HTTP, WebSocket and TLS to the services.
+//! - [`service`] holds the rules, and knows neither actix nor a database.
+//! - [`store`] and [`relay`] are traits with their back ends beside them.
+//! - [`domain`] holds values and rules that need nothing else.
+//! - [`base`] holds what every layer may use.
 
-pub mod admin;
-pub mod audit;
-pub mod catch;
-pub mod config;
-pub mod doctor;
+pub mod base;
 pub mod domain;
-pub mod files;
+pub mod edge;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-pub mod hardening;
-pub mod http;
-pub mod logging;
-pub mod maintenance;
-pub mod metrics;
-pub mod migrate;
-pub mod moving;
+pub mod operate;
+pub mod process;
 pub mod relay;
-pub mod secrets;
-pub mod serve;
 pub mod service;
 pub mod store;
-pub mod tls;
-pub mod ws;

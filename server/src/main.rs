@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use sealpost_server::config::{Cli, Command, Config, ServeArgs, load};
-use sealpost_server::{admin, doctor, hardening, logging, maintenance, migrate, moving, secrets, serve};
+use sealpost_server::base::config::{Cli, Command, Config, ServeArgs, load};
+use sealpost_server::base::hardening;
+use sealpost_server::operate::{admin, doctor, maintenance, migrate, moving, secrets};
+use sealpost_server::process::{logging, serve};
 
 /// A message costs some dozens of small allocations, and the system's allocator took a tenth of the time of each.
 #[global_allocator]

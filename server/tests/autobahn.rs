@@ -10,10 +10,10 @@ mod autobahn {
     use std::process::Command;
 
     use actix_web::{App, HttpRequest, HttpResponse, web};
-    use sealpost_server::serve::serve_plain;
+    use sealpost_server::edge::ws::{Received, SocketLimits, SocketReader, SocketWriter, accept};
+    use sealpost_server::process::serve::serve_plain;
     use sealpost_server::service::hub::CloseReason;
     use sealpost_server::service::stream::{Incoming, Writer as _};
-    use sealpost_server::ws::{Received, SocketLimits, SocketReader, SocketWriter, accept};
 
     /// The suite sends up to 16 MiB in one message, and 4 MiB in fragments of 64 bytes.
     const LIMITS: SocketLimits = SocketLimits { message_bytes: 64 << 20, fragments: 1 << 20, text: true };

@@ -272,7 +272,7 @@ mod tests {
     use sealpost_api::limits::CIPHERTEXT_MAX_BYTES;
 
     use super::*;
-    use crate::config::QueueConfig;
+    use crate::base::config::QueueConfig;
 
     /// How many accounts, one after the other, get anything in when each adds messages of this size until it is refused.
     fn accounts_that_get_in(most: u64, size: u64) -> u32 {

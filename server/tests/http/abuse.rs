@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sealpost_api::prekeys::{DeviceBundle, PrekeyStatus, TakeBundlesRequest, UploadPrekeysRequest};
 use sealpost_api::problem::ProblemCode;
-use sealpost_server::metrics::Metrics;
+use sealpost_server::process::metrics::Metrics;
 use sealpost_server::service::limiter::LimitTable;
 use sealpost_server::service::{Caller, ServiceError};
 

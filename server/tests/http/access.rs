@@ -10,8 +10,8 @@ use sealpost_api::ids::SessionId;
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::{AccountId, DeviceList, RegistrationId, UnixMillis};
-use sealpost_server::http::routes::Verb;
-use sealpost_server::http::{Auth, ROUTES, Route};
+use sealpost_server::edge::http::routes::Verb;
+use sealpost_server::edge::http::{Auth, ROUTES, Route};
 use serde_json::Value;
 
 use super::requests::{Actor, Names};

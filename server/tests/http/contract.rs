@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use hyper::Method;
 use sealpost_api::problem::ProblemCode;
-use sealpost_server::http::routes::listing;
-use sealpost_server::http::{Auth, ROUTES};
+use sealpost_server::edge::http::routes::listing;
+use sealpost_server::edge::http::{Auth, ROUTES};
 use serde_json::Value;
 
 use crate::account::Account;

@@ -10,7 +10,7 @@ use sealpost_api::encoding::RefreshToken;
 use sealpost_api::ids::SessionId;
 use sealpost_api::prekeys::{TakeBundlesRequest, UploadPrekeysRequest};
 use sealpost_api::problem::ProblemCode;
-use sealpost_server::http::{Auth, ROUTES};
+use sealpost_server::edge::http::{Auth, ROUTES};
 use serde_json::{Value, json};
 
 use super::requests::{Actor, call};

@@ -9,7 +9,7 @@ use mongodb::bson::{Document, doc};
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::LoginRequest;
 use sealpost_server::domain::clock::{Clock as _, SystemClock};
-use sealpost_server::http::{Auth, ROUTES, Route};
+use sealpost_server::edge::http::{Auth, ROUTES, Route};
 use sealpost_server::store::Store;
 use sealpost_server::store::mongodb::MongoStore;
 use serde_json::{Value, json};

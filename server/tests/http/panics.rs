@@ -4,10 +4,10 @@ use std::sync::Arc;
 use actix_web::web;
 use sealpost_api::problem::Problem;
 use sealpost_server::domain::address::TrustedProxies;
-use sealpost_server::http::{self, BODY_TIMEOUT, Http, HttpSettings};
-use sealpost_server::metrics::Metrics;
-use sealpost_server::serve::serve_plain;
-use sealpost_server::ws::OriginPolicy;
+use sealpost_server::edge::http::{self, BODY_TIMEOUT, Http, HttpSettings};
+use sealpost_server::edge::ws::OriginPolicy;
+use sealpost_server::process::metrics::Metrics;
+use sealpost_server::process::serve::serve_plain;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

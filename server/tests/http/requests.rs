@@ -13,8 +13,8 @@ use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceId, DeviceIdentityKeyPair, DeviceList, DeviceListBody,
     RegistrationId,
 };
-use sealpost_server::http::Route;
-use sealpost_server::http::routes::Verb;
+use sealpost_server::edge::http::Route;
+use sealpost_server::edge::http::routes::Verb;
 use serde_json::Value;
 
 use crate::account::{Account, Device, one_time_prekeys, password, path_id, server_id};
@@ -53,7 +53,7 @@ impl Actor {
     /// An account of its own, with a password of its own.
     pub(crate) async fn register(server: &TestServer, name: &str, password: &str) -> Self {
         let mut actor = Self::nobody(name, password);
-        let route = sealpost_server::http::ROUTES.iter().find(|route| route.path == "/v1/accounts").unwrap();
+        let route = sealpost_server::edge::http::ROUTES.iter().find(|route| route.path == "/v1/accounts").unwrap();
         let grant: SessionGrant = actor.call(server, route, &actor.names()).await.json();
         actor.device.access = grant.access_token.reveal().to_owned();
         actor

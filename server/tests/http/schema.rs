@@ -1,6 +1,6 @@
 //! The bodies of the API as the OpenAPI document describes them: which fields there are, and where.
 
-use sealpost_server::http::Route;
+use sealpost_server::edge::http::Route;
 use serde_json::Value;
 
 /// A field of a body, by the names that lead to it; `0` is the first element of an array.
@@ -24,7 +24,7 @@ impl Field {
 
 /// The document that the server makes.
 pub(crate) fn document() -> Value {
-    serde_json::to_value(sealpost_server::http::document()).unwrap()
+    serde_json::to_value(sealpost_server::edge::http::document()).unwrap()
 }
 
 /// Every field of a route's request body, objects and arrays among them, outermost first.

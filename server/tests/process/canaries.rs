@@ -190,7 +190,7 @@ fn panic_in_a_process(payload: &str) -> String {
 #[test]
 fn a_panic_is_told_by_its_place() {
     if let Ok(payload) = std::env::var(PANICS) {
-        sealpost_server::hardening::hide_panics();
+        sealpost_server::base::hardening::hide_panics();
         panic!("{payload}");
     }
     assert!(panic_in_a_process("anything").contains("canaries.rs"));

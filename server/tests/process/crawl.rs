@@ -1,6 +1,6 @@
 //! What answers at all: thousands of paths where servers are known to leave something lying about.
 
-use sealpost_server::http::ROUTES;
+use sealpost_server::edge::http::ROUTES;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 

@@ -16,10 +16,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use rustix::process::Signal;
 use sealpost_api::frames::ServerFrame;
 use sealpost_crypto::DeviceAddress;
-use sealpost_server::config::{Cli, Command as ServerCommand, load};
+use sealpost_server::base::config::{Cli, Command as ServerCommand, load};
+use sealpost_server::process::{logging, serve};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sealpost_server::store::{QueueItem, QueueStore as _};
-use sealpost_server::{logging, serve};
 
 use super::image::{Disk, run};
 use super::world::{Client, Person, Running, World};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use sealpost_server::metrics::Metrics;
+use sealpost_server::process::metrics::Metrics;
 
 use super::world::{Options, World, eventually, text};
 

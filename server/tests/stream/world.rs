@@ -21,9 +21,10 @@ use sealpost_crypto::{
 };
 use sealpost_server::domain::address::TrustedProxies;
 use sealpost_server::domain::clock::{Clock, SystemRandom};
-use sealpost_server::http::{self, BODY_TIMEOUT, Http, HttpSettings};
+use sealpost_server::edge::http::{self, BODY_TIMEOUT, Http, HttpSettings};
+use sealpost_server::edge::ws::OriginPolicy;
+use sealpost_server::process::serve::serve_plain;
 use sealpost_server::relay::local::LocalRelay;
-use sealpost_server::serve::serve_plain;
 use sealpost_server::service::hub::Hub;
 use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
@@ -35,7 +36,6 @@ use sealpost_server::store::{
     CreateAccount, DeviceKeys, LogIn, NewAccount, NewSession, PublishList, PublishOutcome, QueueLimits, StartSession,
     Store as _,
 };
-use sealpost_server::ws::OriginPolicy;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;

@@ -100,7 +100,7 @@ impl TransferSource for EmbeddedTransfer {
 
     async fn moved_away(&mut self) -> Result<(), StoreError> {
         let about = b"What the database beside this file held was moved to another store by `sealpost-server move`.\n";
-        let written = crate::files::replace(&self.path.join(MOVED), about, 0o600);
+        let written = crate::base::files::replace(&self.path.join(MOVED), about, 0o600);
         written.map_err(|error| StoreError::Failed(error.to_string().into()))
     }
 }

@@ -1,0 +1,9 @@
+//! What an operator does beside serving: commands on the server's folder, its store, its keys, or the running server.
+
+pub mod admin;
+pub mod audit;
+pub mod doctor;
+pub mod maintenance;
+pub mod migrate;
+pub mod moving;
+pub mod secrets;

@@ -1,0 +1,92 @@
+//! `sealpost-server verify`: what is wrong with a data folder or a backup, and what of it can still be read.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::files;
+use super::manifest::Manifest;
+use crate::base::config::{VerifyArgs, default_data};
+use crate::store::embedded::{DATABASE, OpenError, Report, inspect};
+
+#[derive(Serialize)]
+struct Printed {
+    ok: bool,
+    path: String,
+    schema: Option<i64>,
+    findings: Vec<String>,
+    tables: Vec<PrintedTable>,
+}
+
+#[derive(Serialize)]
+struct PrintedTable {
+    table: String,
+    readable_rows: u64,
+    whole: bool,
+}
+
+/// Prints what was found.
+///
+/// # Errors
+/// When anything is wrong, or nothing could be read.
+pub fn run(args: &VerifyArgs) -> Result<()> {
+    let (folder, findings) = match (&args.from, &args.data) {
+        (Some(backup), _) => (backup.clone(), Manifest::read(backup)?.differences(backup)),
+        (None, Some(data)) => (data.clone(), missing(data)),
+        (None, None) => {
+            let data = default_data()?;
+            let findings = missing(&data);
+            (data, findings)
+        }
+    };
+    let printed = look(&folder, findings)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&printed)?);
+    } else {
+        print(&printed);
+    }
+    if printed.ok { Ok(()) } else { bail!("{} is damaged; nothing was changed", printed.path) }
+}
+
+/// What a data folder should have beside its database.
+fn missing(data: &Path) -> Vec<String> {
+    let key = files::RETIRED_NAMES_KEY;
+    if files::kept(data).any(|name| name == key) { Vec::new() } else { vec![format!("{key} is missing")] }
+}
+
+fn look(folder: &Path, mut findings: Vec<String>) -> Result<Printed> {
+    let Report { schema, findings: found, tables } = match inspect(&folder.join(DATABASE)) {
+        Err(OpenError::Damaged { what, .. }) => {
+            Report { schema: None, findings: vec![format!("{DATABASE}: {what}")], tables: Vec::new() }
+        }
+        report => report?,
+    };
+    findings.extend(found);
+    let tables = tables
+        .into_iter()
+        .map(|table| PrintedTable { table: table.table, readable_rows: table.readable_rows, whole: table.whole })
+        .collect();
+    Ok(Printed { ok: findings.is_empty(), path: folder.display().to_string(), schema, findings, tables })
+}
+
+/// What is wrong with a backup; empty when nothing is.
+pub(super) fn backup_findings(backup: &Path, manifest: &Manifest) -> Result<Vec<String>> {
+    Ok(look(backup, manifest.differences(backup))?.findings)
+}
+
+fn print(printed: &Printed) {
+    if printed.ok {
+        println!("{} is whole.", printed.path);
+    } else {
+        println!("{} is damaged:", printed.path);
+        for finding in &printed.findings {
+            println!("  {finding}");
+        }
+        println!("What of it can be read:");
+    }
+    for table in &printed.tables {
+        let rest = if table.whole { "" } else { " at least; the table is damaged" };
+        println!("  {:<20} {:>10} rows{rest}", table.table, table.readable_rows);
+    }
+}

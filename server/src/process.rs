@@ -1,0 +1,5 @@
+//! The process that serves: builds the layers below, runs them, and tells how they do.
+
+pub mod logging;
+pub mod metrics;
+pub mod serve;

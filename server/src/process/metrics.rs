@@ -1,0 +1,335 @@
+//! The figures of one node, kept with `prometheus` and shown on the private listener alone. No label names a person, a device
+//! or an address. docs/operations.md says of each what question it answers; a test holds the two together.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use sealpost_api::problem::ProblemCode;
+
+use crate::edge::http::ROUTES;
+use crate::relay::{RelayCounts, RelayState};
+use crate::service::ServiceMetrics;
+use crate::service::hub::CloseReason;
+use crate::service::limiter::LimitName;
+use crate::store::StoreFigures;
+use crate::store::embedded::{FileSizes, StoreObserver};
+
+mod make;
+mod process;
+
+use make::Make;
+
+/// Seconds: what an fsync takes, from a fast SSD to a disk in trouble.
+const COMMIT_SECONDS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+/// Operations that shared a commit; 512 is the most.
+const COMMIT_OPERATIONS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+/// Seconds of a request.
+const REQUEST_SECONDS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Seconds until a password is hashed or compared, waiting included.
+const PASSWORD_SECONDS: &[f64] = &[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// The label of requests to no route.
+const UNKNOWN: &str = "unknown";
+/// Classes of statuses, by their first digit.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The figures.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    accepted: IntCounter,
+    refused: IntCounterVec,
+    delivered: IntCounter,
+    acknowledged: IntCounter,
+    logins: IntCounterVec,
+    limited: IntCounterVec,
+    lookup_alarms: IntCounter,
+    panics: IntCounter,
+    exhausted: IntCounter,
+    passwords_waiting: IntGauge,
+    password_seconds: Histogram,
+    problems: IntCounterVec,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    streams: IntGauge,
+    opened: IntCounter,
+    closed: IntCounterVec,
+    commit_seconds: Histogram,
+    commit_operations: Histogram,
+    relay: Relayed,
+    figures: Figures,
+    process: process::Process,
+}
+
+/// What goes between nodes.
+#[derive(Debug)]
+struct Relayed {
+    wanted: IntGauge,
+    connected: IntGauge,
+    sent: IntCounter,
+    heard: IntCounter,
+    dropped: IntCounter,
+}
+
+/// What is looked at once in a while.
+#[derive(Debug)]
+struct Figures {
+    accounts: IntGauge,
+    disabled_accounts: IntGauge,
+    devices: IntGauge,
+    sessions: IntGauge,
+    queues: IntGauge,
+    queued_messages: IntGauge,
+    queued_bytes: IntGauge,
+    oldest_seconds: IntGauge,
+    one_time_low: IntGauge,
+    one_time_none: IntGauge,
+    signed_expired: IntGauge,
+    at: IntGauge,
+    database_bytes: IntGauge,
+    log_bytes: IntGauge,
+    free_bytes: IntGauge,
+}
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// [`prometheus::Error`] for two metrics of one name, which there are not.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let make = Make(Registry::new());
+        let codes = || ProblemCode::ALL.iter().map(|code| code.as_str());
+        let limits = LimitName::ALL.iter().map(|limit| limit.rule().name);
+        let closings = CloseReason::ALL.iter().map(|reason| reason.as_str());
+        Ok(Self {
+            accepted: make.counter("sealpost_messages_accepted_total", "Messages accepted, durable.")?,
+            refused: make.counters("sealpost_messages_refused_total", "Messages refused.", "code", codes())?,
+            delivered: make.counter("sealpost_rows_delivered_total", "Rows handed to sockets.")?,
+            acknowledged: make.counter("sealpost_rows_acknowledged_total", "Rows acknowledged and deleted.")?,
+            logins: make.counters("sealpost_logins_total", "Log-ins tried.", "outcome", ["ok", "failed"])?,
+            limited: make.counters("sealpost_limited_total", "Refusals by a rate limit.", "limit", limits)?,
+            panics: make.counter("sealpost_panics_total", "Panics caught: each is a bug.")?,
+            lookup_alarms: make.counter(
+                "sealpost_lookup_alarms_total",
+                "Hours in which so many look-ups were refused that somebody may be listing names.",
+            )?,
+            exhausted: make
+                .counter("sealpost_prekeys_exhausted_total", "Bundles without a one-time prekey: none was left.")?,
+            passwords_waiting: make.gauge("sealpost_passwords_waiting", "Passwords that wait to be hashed.")?,
+            password_seconds: make.histogram(
+                "sealpost_password_seconds",
+                "From asking for a password to be compared until the answer, waiting included.",
+                PASSWORD_SECONDS,
+            )?,
+            problems: make.counters(
+                "sealpost_problems_total",
+                "HTTP calls answered with a problem.",
+                "code",
+                codes(),
+            )?,
+            requests: make.requests("sealpost_http_requests_total", "HTTP calls answered.", routes())?,
+            request_seconds: make.histograms(
+                "sealpost_http_request_seconds",
+                "From the head of a request until its answer.",
+                "route",
+                REQUEST_SECONDS,
+                routes(),
+            )?,
+            streams: make.gauge("sealpost_streams", "Open streams.")?,
+            opened: make.counter("sealpost_streams_opened_total", "Streams that were greeted.")?,
+            closed: make.counters("sealpost_streams_closed_total", "Streams that ended.", "reason", closings)?,
+            commit_seconds: make.histogram(
+                "sealpost_store_commit_seconds",
+                "The commit of a transaction with its fsync.",
+                COMMIT_SECONDS,
+            )?,
+            commit_operations: make.histogram(
+                "sealpost_store_commit_operations",
+                "Operations that shared a commit.",
+                COMMIT_OPERATIONS,
+            )?,
+            relay: Relayed::new(&make)?,
+            figures: Figures::new(&make)?,
+            process: process::Process::new(&make)?,
+            registry: make.0,
+        })
+    }
+
+    /// Keeps what a look at the whole store gave, at `now` in ms since 1970.
+    pub fn looked(&self, store: &StoreFigures, files: &FileSizes, now: u64) {
+        let figures = &self.figures;
+        let age = store.oldest_at.map_or(0, |at| now.saturating_sub(at.0) / 1_000);
+        for (gauge, value) in [
+            (&figures.accounts, store.accounts),
+            (&figures.disabled_accounts, store.disabled_accounts),
+            (&figures.devices, store.devices),
+            (&figures.sessions, store.sessions),
+            (&figures.queues, store.queues),
+            (&figures.queued_messages, store.queued_messages),
+            (&figures.queued_bytes, store.queued_bytes),
+            (&figures.oldest_seconds, age),
+            (&figures.one_time_low, store.one_time_low),
+            (&figures.one_time_none, store.one_time_none),
+            (&figures.signed_expired, store.signed_expired),
+            (&figures.at, now / 1_000),
+            (&figures.database_bytes, files.database),
+            (&figures.log_bytes, files.log),
+            (&figures.free_bytes, files.free),
+        ] {
+            set(gauge, value);
+        }
+    }
+
+    /// Keeps how the node hears of others, and what the relay has carried by now.
+    pub fn relay_looked(&self, state: RelayState, counts: RelayCounts) {
+        let relay = &self.relay;
+        relay.wanted.set(i64::from(matches!(state, RelayState::Connected | RelayState::Disconnected)));
+        relay.connected.set(i64::from(state == RelayState::Connected));
+        for (counter, now) in
+            [(&relay.sent, counts.sent), (&relay.heard, counts.heard), (&relay.dropped, counts.dropped)]
+        {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
+    }
+
+    /// The text format of Prometheus, with the number of open streams and what the process uses as of now.
+    #[must_use]
+    pub fn render(&self, streams: usize) -> String {
+        set(&self.streams, u64::try_from(streams).unwrap_or(u64::MAX));
+        self.process.look();
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            text.clear();
+            // A String takes whatever is written.
+            let _never = write!(text, "# {error}");
+        }
+        text
+    }
+}
+
+impl Relayed {
+    fn new(make: &Make) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            wanted: make.gauge("sealpost_relay_wanted", "Whether the node is told to use a relay.")?,
+            connected: make.gauge("sealpost_relay_connected", "Whether the relay is connected.")?,
+            sent: make.counter("sealpost_relay_sent_total", "Hints to other nodes handed to the relay.")?,
+            heard: make.counter("sealpost_relay_heard_total", "Hints of other nodes heard from the relay.")?,
+            dropped: make.counter(
+                "sealpost_relay_dropped_total",
+                "Hints that the relay did not carry, or that could not be read.",
+            )?,
+        })
+    }
+}
+
+impl Figures {
+    fn new(make: &Make) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            accounts: make.gauge("sealpost_accounts", "Accounts.")?,
+            disabled_accounts: make.gauge("sealpost_accounts_disabled", "Accounts that may not log in.")?,
+            devices: make.gauge("sealpost_devices", "Devices of current lists.")?,
+            sessions: make.gauge("sealpost_sessions", "Live sessions.")?,
+            queues: make.gauge("sealpost_queues", "Devices with messages waiting.")?,
+            queued_messages: make.gauge("sealpost_queue_messages", "Messages waiting.")?,
+            queued_bytes: make.gauge("sealpost_queue_bytes", "Bytes of the messages waiting.")?,
+            oldest_seconds: make.gauge("sealpost_queue_oldest_seconds", "Age of the oldest message waiting.")?,
+            one_time_low: make.gauge("sealpost_devices_one_time_low", "Devices with few one-time prekeys.")?,
+            one_time_none: make.gauge("sealpost_devices_one_time_none", "Devices without a one-time prekey.")?,
+            signed_expired: make
+                .gauge("sealpost_devices_signed_prekey_expired", "Devices without a valid signed prekey.")?,
+            at: make.gauge("sealpost_store_looked_at_seconds", "When the store was looked at, in s since 1970.")?,
+            database_bytes: make.gauge("sealpost_store_database_bytes", "Size of the database file.")?,
+            log_bytes: make.gauge("sealpost_store_log_bytes", "Size of the write-ahead log.")?,
+            free_bytes: make.gauge("sealpost_store_free_bytes", "Free bytes on the store's file system.")?,
+        })
+    }
+}
+
+/// A gauge holds no more than an i64; none of ours comes near.
+fn set(gauge: &IntGauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+/// Every value of the label `route`.
+fn routes() -> impl Iterator<Item = &'static str> {
+    let mut paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    paths.dedup();
+    paths.push(UNKNOWN);
+    paths.into_iter()
+}
+
+impl ServiceMetrics for Metrics {
+    fn accepted(&self) {
+        self.accepted.inc();
+    }
+
+    fn refused(&self, code: ProblemCode) {
+        self.refused.with_label_values(&[code.as_str()]).inc();
+    }
+
+    fn delivered(&self, rows: u64) {
+        self.delivered.inc_by(rows);
+    }
+
+    fn acknowledged(&self, rows: u64) {
+        self.acknowledged.inc_by(rows);
+    }
+
+    fn login(&self, succeeded: bool) {
+        self.logins.with_label_values(&[if succeeded { "ok" } else { "failed" }]).inc();
+    }
+
+    fn limited(&self, limit: LimitName) {
+        self.limited.with_label_values(&[limit.rule().name]).inc();
+    }
+
+    fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    fn lookup_alarm(&self) {
+        self.lookup_alarms.inc();
+    }
+
+    fn one_time_prekeys_exhausted(&self) {
+        self.exhausted.inc();
+    }
+
+    fn passwords_waiting(&self, waiting: usize) {
+        set(&self.passwords_waiting, u64::try_from(waiting).unwrap_or(u64::MAX));
+    }
+
+    fn password_answered(&self, took: Duration) {
+        self.password_seconds.observe(took.as_secs_f64());
+    }
+
+    fn problem(&self, code: ProblemCode) {
+        self.problems.with_label_values(&[code.as_str()]).inc();
+    }
+
+    fn request(&self, route: Option<&str>, status: u16, took: Duration) {
+        // A pattern of actix's that is no route of ours would be a label nobody knows.
+        let route = route.filter(|route| ROUTES.iter().any(|known| known.path == *route)).unwrap_or(UNKNOWN);
+        let class = usize::from(status / 100).checked_sub(1).and_then(|index| CLASSES.get(index));
+        self.requests.with_label_values(&[route, class.copied().unwrap_or(UNKNOWN)]).inc();
+        self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    fn stream_opened(&self) {
+        self.opened.inc();
+    }
+
+    fn stream_closed(&self, reason: CloseReason) {
+        self.closed.with_label_values(&[reason.as_str()]).inc();
+    }
+}
+
+impl StoreObserver for Metrics {
+    fn committed(&self, operations: usize, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.commit_operations.observe(f64::from(u32::try_from(operations).unwrap_or(u32::MAX)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

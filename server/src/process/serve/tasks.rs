@@ -1,0 +1,87 @@
+//! What goes on beside the calls: expiry, the certificate's renewal, and following other nodes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::opened::Opened;
+use crate::base::catch::catching;
+use crate::domain::clock::Clock;
+use crate::edge::tls::{Certificates, names};
+use crate::process::metrics::Metrics;
+use crate::service::Core;
+use crate::service::nodes::Hearing;
+
+/// Between two looks for what has expired.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two looks at the certificate.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(3600);
+/// Before something that broke down begins again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// Between two looks at the whole store, at least.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
+/// Looking takes at most one part in so many of one reader's time: a store with millions of rows is looked at less often.
+const FIGURES_SHARE: u32 = 20;
+
+/// Looks at the store once in a while for the metrics, so that a scrape costs nothing.
+pub(super) fn watch_store(opened: Opened, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
+    actix_web::rt::spawn(async move {
+        loop {
+            let begun = Instant::now();
+            match opened.store().figures(clock.now()).await {
+                Ok(figures) => metrics.looked(&figures, &opened.file_sizes(), clock.now().0),
+                Err(error) => tracing::warn!(%error, "the store could not be looked at for the metrics"),
+            }
+            tokio::time::sleep(FIGURES_INTERVAL.max(begun.elapsed().saturating_mul(FIGURES_SHARE))).await;
+        }
+    });
+}
+
+/// Begins them; they end with the process.
+pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, host: String) {
+    let expiring = Arc::clone(core);
+    actix_web::rt::spawn(async move {
+        loop {
+            match catching(expiring.metrics.as_ref(), expiring.expire()).await {
+                Ok(Ok(0)) => {}
+                Ok(Ok(rows)) => tracing::info!(rows, "messages expired"),
+                Ok(Err(error)) => tracing::warn!(%error, "expired messages could not be removed"),
+                Err(error) => tracing::error!(%error, "expired messages could not be removed"),
+            }
+            tokio::time::sleep(EXPIRY_INTERVAL).await;
+        }
+    });
+    if let Some(certificates) = certificates {
+        let clock = Arc::clone(&core.clock);
+        actix_web::rt::spawn(async move {
+            loop {
+                tokio::time::sleep(CERTIFICATE_INTERVAL).await;
+                if let Err(error) = certificates.refresh(&names::machine(&host), clock.now()) {
+                    tracing::error!(%error, "the certificate could not be renewed; the old one stays");
+                }
+            }
+        });
+    }
+}
+
+/// Begins what a node does because others share its store; it ends with the process.
+pub(super) fn follow_others(core: &Arc<Core>, hearing: Arc<Hearing>) {
+    if core.relay.is_local() {
+        return;
+    }
+    again(core, &hearing, async |core, hearing| core.follow_wakes(hearing).await);
+    again(core, &hearing, async |core, hearing| core.follow_sessions(hearing).await);
+    again(core, &hearing, async |core, hearing| core.follow_devices(hearing).await);
+}
+
+/// Does something that does not end, and begins again should it break down.
+fn again(core: &Arc<Core>, hearing: &Arc<Hearing>, follow: impl AsyncFn(&Core, &Hearing) + 'static) {
+    let (core, hearing) = (Arc::clone(core), Arc::clone(hearing));
+    actix_web::rt::spawn(async move {
+        loop {
+            if let Err(error) = catching(core.metrics.as_ref(), follow(&core, &hearing)).await {
+                tracing::error!(%error, "what other nodes do could not be followed");
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    });
+}
