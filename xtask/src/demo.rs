@@ -5,11 +5,11 @@ mod server;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::command::{root, run_cargo};
+use crate::command::{built, root, run_cargo};
 
 /// Where the demo keeps everything; made anew by each run.
 const FOLDER: &str = "target/demo";
@@ -18,7 +18,7 @@ const FOLDER: &str = "target/demo";
 pub(crate) fn run(once: bool) -> Result<()> {
     eprintln!("Building the server and the client (a few minutes the first time) …");
     run_cargo(&["build", "--locked", "--release", "--package", "sealpost-server", "--package", "sealpost"], &[])?;
-    let programs = target_folder()?.join("release");
+    let programs = built("release")?;
     let folder = root()?.join(FOLDER);
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("{} could not be emptied", folder.display()))?;
@@ -35,13 +35,6 @@ pub(crate) fn run(once: bool) -> Result<()> {
     }
     how_to_join(&programs, &folder, &server);
     server.wait()
-}
-
-fn target_folder() -> Result<PathBuf> {
-    Ok(match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root()?.join(folder),
-        None => root()?.join("target"),
-    })
 }
 
 fn how_to_join(programs: &Path, folder: &Path, server: &server::Server) {

@@ -12,6 +12,9 @@ mod sabotage;
 mod supply;
 mod threats;
 mod tools;
+mod wasm;
+
+use tools::Need;
 
 /// Sealpost's own tasks.
 #[derive(Parser)]
@@ -31,8 +34,14 @@ enum Task {
     },
     /// Run every test: doctests, then all others.
     Test,
-    /// Run every check: format, lints, docs, dependency rules, tests. This is what CI runs.
-    Ci,
+    /// Run every check, one stage after the other, the tests last. This is what CI runs.
+    Ci {
+        /// Run this stage alone.
+        stage: Option<checks::Stage>,
+        /// Fail when something is missing that a check needs, instead of saying what is left out.
+        #[arg(long)]
+        require: bool,
+    },
     /// Write the table of attacks, code and tests into docs/security.md.
     Threats,
     /// Build without countermeasures, leave out one after the other, and see the tests of its attack fail.
@@ -59,12 +68,12 @@ fn main() -> ExitCode {
     }
     let result = match Arguments::parse().task {
         Task::Demo { once } => demo::run(once),
-        Task::Test => tools::ensure().and_then(|()| checks::test()),
-        Task::Ci => tools::ensure().and_then(|()| checks::ci()),
+        Task::Test => checks::test(),
+        Task::Ci { stage, require } => checks::ci(stage, require),
         Task::Threats => threats::write(),
-        Task::Sabotage { rows } => tools::ensure().and_then(|()| sabotage::run(&rows)),
-        Task::Fuzz { targets, seconds } => tools::ensure().and_then(|()| fuzz::run(&targets, seconds)),
-        Task::Tools => tools::ensure(),
+        Task::Sabotage { rows } => tools::require(&[Need::Nextest, Need::Tests]).and_then(|()| sabotage::run(&rows)),
+        Task::Fuzz { targets, seconds } => tools::require(&[Need::Fuzz]).and_then(|()| fuzz::run(&targets, seconds)),
+        Task::Tools => tools::require(&Need::ALL),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
