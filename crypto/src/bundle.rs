@@ -1,28 +1,28 @@
-//! Prekey bundles: what a server gives to whoever wants to write to a device for the first time.
+//! Prekey bundles: the keys of a device that a server returns to someone who writes to it for the first time.
 //!
-//! A [`PrekeyBundle`] is what the server says; a [`VerifiedPrekeyBundle`] was signed by the device. Only the latter starts a
-//! session, and there is no way to make one but to verify.
+//! A [`PrekeyBundle`] is the server's unproven claim. A [`VerifiedPrekeyBundle`] is known to be signed by the device. Only the
+//! latter starts a session, and only [`PrekeyBundle::verify`] creates one.
 
 use crate::ids::{DeviceAddress, UnixMillis};
 use crate::party::RemoteDevice;
 use crate::prekey::{OneTimePrekey, SignedPrekey, SignedPrekeyError, VerifiedSignedPrekey};
 
-/// A bundle as it came. It has no identity key: that comes from the verified device list.
+/// A bundle that is not verified yet. It has no identity key: that comes from the verified device list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrekeyBundle {
-    /// Whose keys the server says these are.
+    /// The device that the server says the keys belong to.
     pub address: DeviceAddress,
     /// The device's signed prekey.
     pub signed_prekey: SignedPrekey,
-    /// A one-time prekey, unless they ran out.
+    /// A one-time prekey, unless the device has none left.
     pub one_time_prekey: Option<OneTimePrekey>,
 }
 
-/// A bundle that must not be used.
+/// Why a bundle must not be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// The bundle is another device's than the one it was asked for.
+    /// The bundle is for a device other than the one asked for.
     #[error("a prekey bundle is another device's")]
     WrongDevice,
     /// The signed prekey is forged or expired.
@@ -31,12 +31,12 @@ pub enum BundleError {
 }
 
 impl PrekeyBundle {
-    /// Verifies that the device signed these keys, for its address, and that they have not expired at `now`.
+    /// Verifies that the device signed these keys for its address, and that they have not expired at `now`.
     ///
-    /// No private key is used before this succeeded.
+    /// No private key is used before this succeeds.
     ///
     /// # Errors
-    /// [`BundleError`]
+    /// [`BundleError`] if the bundle is for another device, forged or expired.
     pub fn verify(&self, remote: &RemoteDevice, now: UnixMillis) -> Result<VerifiedPrekeyBundle, BundleError> {
         if self.address != remote.address {
             return Err(BundleError::WrongDevice);
@@ -56,19 +56,19 @@ pub struct VerifiedPrekeyBundle {
 }
 
 impl VerifiedPrekeyBundle {
-    /// The device whose keys these are.
+    /// Returns the device that the keys belong to.
     #[must_use]
     pub fn remote(&self) -> &RemoteDevice {
         &self.remote
     }
 
-    /// The signed prekey.
+    /// Returns the signed prekey.
     #[must_use]
     pub fn signed_prekey(&self) -> &VerifiedSignedPrekey {
         &self.signed_prekey
     }
 
-    /// The one-time prekey, unless they ran out.
+    /// Returns the one-time prekey, unless the device has none left.
     #[must_use]
     pub fn one_time_prekey(&self) -> Option<&OneTimePrekey> {
         self.one_time_prekey.as_ref()

@@ -1,7 +1,7 @@
-//! The signed device list: which devices an account has, said by the account's identity key and by nobody else.
+//! The signed device list: which devices an account has, signed by the account's identity key.
 //!
-//! Because the server has no part in it, it can't add a device that listens along, nor bring a removed one back. Lists form
-//! a hash chain; a client pins the newest it saw and refuses one that goes back.
+//! The server cannot sign one, so it can neither add a device that listens in nor bring back a removed one. Lists form a hash
+//! chain, and a client pins the newest list it saw and refuses an older one.
 //!
 //! # The one binary form
 //!
@@ -19,24 +19,22 @@
 //!
 //! A list's hash is `SHA-256("Sealpost Device List Hash v1\0" ‖ all bytes before the signature)`.
 
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds};
 use sha2::{Digest as _, Sha256};
 
-use crate::identity::{
-    AccountIdentityKey, AccountIdentityKeyPair, BadSignature, DeviceIdentityKey, IdentityKeyError, Signature,
-};
+use crate::identity::{AccountIdentityKey, AccountIdentityKeyPair, DeviceIdentityKey, IdentityKeyError, Signature};
 use crate::ids::{AccountId, DeviceAddress, DeviceId, ParseIdError, RegistrationId};
 use crate::labels;
 use crate::reader::{Reader, WrongLength};
 
-/// Devices an account may have. Every message is encrypted once for each, so this bounds the cost of a send.
+/// The most devices an account can have. A message is encrypted for each, so this bounds the cost of sending.
 pub const MAX_DEVICES: usize = 8;
 
 const FORMAT: u8 = 1;
 const HEAD_LEN: usize = 91;
 const ENTRY_LEN: usize = 1 + RegistrationId::LEN + DeviceIdentityKey::LEN;
 
-/// Bytes of the longest device list, signature included.
+/// Length of the longest device list in bytes, signature included.
 pub const DEVICE_LIST_MAX_BYTES: usize = HEAD_LEN + MAX_DEVICES * ENTRY_LEN + Signature::LEN;
 
 /// One device of a list.
@@ -44,7 +42,7 @@ pub const DEVICE_LIST_MAX_BYTES: usize = HEAD_LEN + MAX_DEVICES * ENTRY_LEN + Si
 pub struct DeviceEntry {
     /// The device's number.
     pub device: DeviceId,
-    /// Which making of the device.
+    /// The device's registration, which tells it from earlier holders of the same number.
     pub registration: RegistrationId,
     /// The device's identity key.
     pub identity: DeviceIdentityKey,
@@ -57,48 +55,63 @@ pub struct DeviceListBody {
     pub account: AccountId,
     /// The account's identity key, which signs the list.
     pub account_identity: AccountIdentityKey,
-    /// From 1, one more with each list.
+    /// The version: 1 for the first list, one more with each next one.
     pub version: u64,
-    /// [`DeviceList::hash`] of the list before; zeros in version 1.
+    /// [`DeviceList::hash`] of the previous list; zeros in version 1.
     pub previous_hash: [u8; 32],
-    /// Whether the account goes on with a new identity key from here: then there is exactly one device.
+    /// Whether this list starts a new account identity key. Such a list has exactly one device.
     pub new_identity: bool,
     /// The devices, ascending by device id.
     pub devices: Vec<DeviceEntry>,
 }
 
-/// A list that is not acceptable in itself.
+impl DeviceListBody {
+    /// Returns the body of an account's first list, which has one device.
+    #[must_use]
+    pub fn first(account: AccountId, account_identity: AccountIdentityKey, device: DeviceEntry) -> Self {
+        Self {
+            account,
+            account_identity,
+            version: 1,
+            previous_hash: [0; 32],
+            new_identity: false,
+            devices: vec![device],
+        }
+    }
+}
+
+/// Why a list is invalid by itself, whatever list came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceListError {
-    /// The bytes are shorter or longer than the form says.
+    /// The bytes are shorter or longer than the form requires.
     #[error("a device list has the wrong length")]
     Length,
-    /// Made by a format that this version doesn't know.
+    /// The format byte is unknown to this version.
     #[error("a device list has an unknown format")]
     UnknownFormat,
-    /// No device, or more than [`MAX_DEVICES`].
+    /// The list has no device, or more than [`MAX_DEVICES`].
     #[error("a device list must have 1 to 8 devices")]
     DeviceCount,
-    /// Device ids out of order, or one twice.
+    /// The device ids are not ascending, or one appears twice.
     #[error("a device list is not in ascending order of device ids")]
     Order,
-    /// A device id outside 1–127.
+    /// A device id is outside 1–127.
     #[error("a device list names an impossible device id")]
     DeviceId,
-    /// Version 0, or a previous hash where there is no previous list, or none where there is one.
+    /// The version is 0, or version 1 has a previous hash, or a later version has none.
     #[error("a device list's version and previous hash don't fit together")]
     Version,
-    /// The new-identity flag is neither 0 nor 1, or stands in version 1 or beside more than one device.
+    /// The new-identity flag is neither 0 nor 1, or is set in version 1 or in a list of several devices.
     #[error("a device list's new-identity mark doesn't fit the list")]
     NewIdentity,
-    /// A key of the list is no acceptable key.
+    /// A key of the list does not decode.
     #[error("a device list holds an unusable key")]
     Key(#[source] IdentityKeyError),
-    /// The account identity key did not sign this.
+    /// The account identity key did not sign the list.
     #[error("a device list's signature does not verify")]
     Signature,
-    /// Asked to sign with another key than the list names.
+    /// The key given to sign with is not the one that the list names.
     #[error("a device list names another account identity key than the one that is to sign it")]
     WrongSigner,
 }
@@ -109,28 +122,28 @@ impl From<WrongLength> for DeviceListError {
     }
 }
 
-/// A list that can't follow another.
+/// Why a list cannot follow another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuccessionError {
-    /// Another account's list.
+    /// It is another account's list.
     #[error("the next device list is another account's")]
     Account,
-    /// Not the version after this one.
+    /// Its version is not one more than this list's.
     #[error("the next device list's version is not one more")]
     Version,
-    /// The chain is broken: the list follows another list of the same version.
+    /// It follows a different list of the same version, so the chain is broken.
     #[error("the next device list follows another list")]
     PreviousHash,
-    /// Another identity key without the new-identity mark.
+    /// It has another identity key and lacks the new-identity flag.
     #[error("the next device list has another identity key without saying so")]
     AccountIdentity,
-    /// A device kept its registration id and changed its key, which would let a new device pass for an old one.
+    /// A device kept its registration id but changed its key, which would let a new device pass for an old one.
     #[error("the next device list changes a device's key under the same registration id")]
     DeviceIdentity,
 }
 
-/// A device list whose form and signature were verified: there is no other way to have one.
+/// A device list whose form and signature are verified. There is no unverified value of this type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceList {
     body: DeviceListBody,
@@ -142,7 +155,7 @@ impl DeviceList {
     /// Signs a list.
     ///
     /// # Errors
-    /// [`DeviceListError`] if the body breaks a rule of the form, or names another key than `identity`.
+    /// [`DeviceListError`] if the body breaks a rule of the form, or names a key other than `identity`.
     pub fn sign(identity: &AccountIdentityKeyPair, body: DeviceListBody) -> Result<Self, DeviceListError> {
         if identity.public() != body.account_identity {
             return Err(DeviceListError::WrongSigner);
@@ -157,11 +170,12 @@ impl DeviceList {
         Ok(Self { body, encoded, hash })
     }
 
-    /// Parses the one binary form and verifies the signature by the account identity key inside. Whether that key is the
-    /// one the account is known by is for the caller's pin to say.
+    /// Parses the binary form and verifies the signature by the account identity key inside. The caller must compare that key
+    /// with the one it pinned.
     ///
     /// # Errors
-    /// [`DeviceListError`]; the cost is bounded by [`DEVICE_LIST_MAX_BYTES`] and one signature check.
+    /// [`DeviceListError`] if the form or the signature is invalid. The cost is bounded by [`DEVICE_LIST_MAX_BYTES`] and one
+    /// signature check.
     pub fn decode(encoded: &[u8]) -> Result<Self, DeviceListError> {
         if encoded.len() > DEVICE_LIST_MAX_BYTES {
             return Err(DeviceListError::Length);
@@ -169,75 +183,75 @@ impl DeviceList {
         let (signed, signature) = encoded.split_last_chunk().ok_or(DeviceListError::Length)?;
         let body = read_body(signed)?;
         check_body(&body)?;
-        if !without(Countermeasure::SignedDeviceList) {
-            body.account_identity
-                .verify(&[labels::DEVICE_LIST, signed].concat(), &Signature::from_bytes(*signature))
-                .map_err(|BadSignature| DeviceListError::Signature)?;
+        let labelled = [labels::DEVICE_LIST, signed].concat();
+        let verified = body.account_identity.verify(&labelled, &Signature::from_bytes(*signature)).is_ok();
+        if !holds(Countermeasure::SignedDeviceList, verified) {
+            return Err(DeviceListError::Signature);
         }
         Ok(Self { body, encoded: encoded.into(), hash: hash(signed) })
     }
 
-    /// The binary form, signature included: at most [`DEVICE_LIST_MAX_BYTES`].
+    /// Returns the binary form, signature included, of at most [`DEVICE_LIST_MAX_BYTES`].
     #[must_use]
     pub fn encoded(&self) -> &[u8] {
         &self.encoded
     }
 
-    /// The list's place in the hash chain.
+    /// Returns the hash of this list, which its successor names.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
 
-    /// Everything the list says.
+    /// Returns the content of the list.
     #[must_use]
     pub fn body(&self) -> &DeviceListBody {
         &self.body
     }
 
-    /// The account.
+    /// Returns the account.
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.body.account
     }
 
-    /// The key that signed the list.
+    /// Returns the key that signed the list.
     #[must_use]
     pub fn account_identity(&self) -> AccountIdentityKey {
         self.body.account_identity
     }
 
-    /// The list's version, from 1.
+    /// Returns the version, which starts at 1.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.body.version
     }
 
-    /// Hash of the list before; zeros in version 1.
+    /// Returns the hash of the previous list; zeros in version 1.
     #[must_use]
     pub fn previous_hash(&self) -> [u8; 32] {
         self.body.previous_hash
     }
 
-    /// Whether a new identity begins with this list.
+    /// Returns whether this list starts a new account identity key.
     #[must_use]
     pub fn new_identity(&self) -> bool {
         self.body.new_identity
     }
 
-    /// The devices, ascending by device id; 1 to [`MAX_DEVICES`].
+    /// Returns the devices, ascending by device id; there are 1 to [`MAX_DEVICES`].
     #[must_use]
     pub fn devices(&self) -> &[DeviceEntry] {
         &self.body.devices
     }
 
-    /// The device of this id, if it is in the list.
+    /// Returns the device with this id, if the list has it.
     #[must_use]
     pub fn device(&self, device: DeviceId) -> Option<&DeviceEntry> {
         self.body.devices.iter().find(|entry| entry.device == device)
     }
 
-    /// The addresses of all devices.
+    /// Returns the addresses of all devices.
     pub fn addresses(&self) -> impl Iterator<Item = DeviceAddress> + '_ {
         let account = self.body.account;
         self.body.devices.iter().map(move |entry| DeviceAddress {
@@ -247,18 +261,18 @@ impl DeviceList {
         })
     }
 
-    /// Whether exactly this making of the device is in the list.
+    /// Returns whether the list has the device under the same registration.
     #[must_use]
     pub fn contains(&self, address: &DeviceAddress) -> bool {
         self.addresses().any(|listed| listed == *address)
     }
 
-    /// Whether `next` may follow this list.
+    /// Checks that `next` can follow this list.
     ///
-    /// A list that begins a new identity passes: that it does so is for the caller to show to the user.
+    /// A list that starts a new identity passes; the caller must show that change to the user.
     ///
     /// # Errors
-    /// [`SuccessionError`] says what doesn't fit.
+    /// [`SuccessionError`] if `next` breaks the chain or changes a key that must stay.
     pub fn check_successor(&self, next: &Self) -> Result<(), SuccessionError> {
         if next.account() != self.account() {
             return Err(SuccessionError::Account);
@@ -269,7 +283,7 @@ impl DeviceList {
         if next.previous_hash() != self.hash {
             return Err(SuccessionError::PreviousHash);
         }
-        let marked = next.new_identity() || without(Countermeasure::NewIdentityMark);
+        let marked = holds(Countermeasure::NewIdentityMark, next.new_identity());
         if next.account_identity() != self.account_identity() && !marked {
             return Err(SuccessionError::AccountIdentity);
         }

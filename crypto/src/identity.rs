@@ -1,13 +1,13 @@
 //! Identity keys: Ed25519, of an account and of a device.
 //!
-//! They are published, pinned and bound into associated data in their Ed25519 form. Diffie–Hellman uses the X25519 form by
-//! the birational map, which is never published, because the map is 2-to-1 and two Ed25519 keys share each X25519 key.
+//! The Ed25519 form is the one that is published, pinned and bound into associated data. Diffie–Hellman converts it to X25519
+//! by the birational map. The X25519 form is never published, because two Ed25519 keys map to each X25519 key.
 //!
-//! The two kinds are distinct types: a device key can't stand where an account key is demanded.
+//! Account keys and device keys are distinct types, so that one is never passed where the other is needed.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
@@ -19,20 +19,21 @@ use crate::labels::ED25519_TYPE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityKeyError {
-    /// Not the one canonical encoding of a point of the curve.
+    /// The bytes are not the canonical encoding of a point on the curve.
     #[error("an identity key is not a canonical point")]
     NotCanonical,
-    /// A point of small order: it would verify signatures that nobody made, and give a Diffie–Hellman secret known to all.
+    /// A point of small order: it would accept signatures that nobody made, and anyone could compute its Diffie–Hellman
+    /// secrets.
     #[error("an identity key has small order")]
     SmallOrder,
 }
 
-/// A signature was not made by this key over these bytes.
+/// The signature was not made by this key over these bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signature does not verify")]
 pub struct BadSignature;
 
-/// An Ed25519 signature as it came: 64 bytes, not yet verified.
+/// An Ed25519 signature that is not verified yet: 64 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature([u8; Self::LEN]);
 
@@ -40,13 +41,13 @@ impl Signature {
     /// Length in bytes.
     pub const LEN: usize = 64;
 
-    /// Takes the bytes as they are; only verifying tells whether they mean anything.
+    /// Wraps the bytes without checking them.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The signature's bytes: R (32) ‖ s (32).
+    /// Returns the signature's bytes: R (32) ‖ s (32).
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
@@ -60,24 +61,21 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// Decodes strictly. `VerifyingKey::from_bytes` follows ZIP-215 and lets non-canonical encodings pass.
+/// Decodes strictly, because `VerifyingKey::from_bytes` follows ZIP-215 and accepts non-canonical encodings.
 fn decode(bytes: &[u8; 32]) -> Result<VerifyingKey, IdentityKeyError> {
-    // p = 2^255 − 19. A second encoding of a point is y ≥ p, or a set sign where x = 0; the latter are y = ±1, which have
-    // small order and are refused below.
-    let [first, middle @ .., last] = bytes;
-    if last & 0x7f == 0x7f
-        && middle.iter().all(|byte| *byte == 0xff)
-        && *first >= 0xed
-        && !without(Countermeasure::ContributoryKeys)
-    {
+    if refuses(Countermeasure::ContributoryKeys, is_at_least_p(bytes)) {
         return Err(IdentityKeyError::NotCanonical);
     }
     let key = VerifyingKey::from_bytes(bytes).map_err(|_| IdentityKeyError::NotCanonical)?;
-    if key.is_weak() && !without(Countermeasure::ContributoryKeys) {
-        Err(IdentityKeyError::SmallOrder)
-    } else {
-        Ok(key)
-    }
+    if refuses(Countermeasure::ContributoryKeys, key.is_weak()) { Err(IdentityKeyError::SmallOrder) } else { Ok(key) }
+}
+
+/// Returns whether the y coordinate is p = 2^255 − 19 or more, which makes it a second encoding of a smaller one.
+///
+/// The only other second encodings have a set sign where x = 0. Those are y = ±1, which have small order.
+fn is_at_least_p(bytes: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = bytes;
+    last & 0x7f == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed
 }
 
 macro_rules! identity_key {
@@ -93,18 +91,18 @@ macro_rules! identity_key {
             /// Decodes the published form strictly.
             ///
             /// # Errors
-            /// [`IdentityKeyError`] for what is no canonical point, or a point of small order.
+            /// [`IdentityKeyError`] if the bytes are not a canonical point, or a point of small order.
             pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, IdentityKeyError> {
                 decode(bytes).map(Self)
             }
 
-            /// The published form: the Ed25519 public key `A`.
+            /// Returns the published form: the Ed25519 public key `A`.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 32] {
                 self.0.as_bytes()
             }
 
-            /// `Encode(A) = 0x06 ‖ A`, 33 bytes, as it is bound into associated data.
+            /// Returns `Encode(A) = 0x06 ‖ A`, 33 bytes, the form that associated data binds.
             #[must_use]
             pub fn encode(&self) -> [u8; 33] {
                 let mut encoded = [ED25519_TYPE; 33];
@@ -136,7 +134,7 @@ macro_rules! identity_key {
 
         $(#[$pair_doc])*
         ///
-        /// The secret is boxed, so that moving the pair leaves no copy behind, and wiped on drop.
+        /// The secret is boxed, so that moving the pair does not copy it, and it is wiped on drop.
         pub struct $pair(Box<SigningKey>);
 
         impl $pair {
@@ -150,24 +148,25 @@ macro_rules! identity_key {
                 Self::from_seed(&seed)
             }
 
-            /// The key pair of a seed (RFC 8032's private key, 32 bytes).
+            /// Computes the key pair of a seed (RFC 8032's private key, 32 bytes).
             #[must_use]
             pub fn from_seed(seed: &[u8; 32]) -> Self {
                 Self(Box::new(SigningKey::from_bytes(seed)))
             }
 
-            /// The seed, for storing under encryption. The copy is wiped on drop.
+            /// Returns the seed, to be stored encrypted. The copy is wiped on drop.
             #[must_use]
             pub fn seed(&self) -> Zeroizing<[u8; 32]> {
                 Zeroizing::new(self.0.to_bytes())
             }
 
-            /// The public half.
+            /// Returns the public half.
             #[must_use]
             pub fn public(&self) -> $public {
                 $public(self.0.verifying_key())
             }
 
+            /// Signs a message, which must begin with a label.
             pub(crate) fn sign(&self, message: &[u8]) -> Signature {
                 Signature(self.0.sign(message).to_bytes())
             }
@@ -182,9 +181,9 @@ macro_rules! identity_key {
 }
 
 identity_key! {
-    /// An account's identity key. Contacts pin it, safety numbers are over it, and it signs the device list.
+    /// An account's identity key. Contacts pin it, safety numbers show it, and it signs the device list.
     AccountIdentityKey,
-    /// An account's identity key pair; its secret lives on the primary device only.
+    /// An account's identity key pair. Only the primary device has the secret.
     AccountIdentityKeyPair
 }
 identity_key! {
@@ -196,13 +195,13 @@ identity_key! {
 
 #[cfg(feature = "session")]
 impl DeviceIdentityKey {
-    /// A key that passed no check but that of being on the curve, to show that the agreements refuse it too.
+    /// Decodes without the strict checks, so that tests can show that the agreements refuse bad keys too.
     #[cfg(test)]
     pub(crate) fn unchecked(bytes: &[u8; 32]) -> Option<Self> {
         VerifyingKey::from_bytes(bytes).ok().map(Self)
     }
 
-    /// The X25519 form, for Diffie–Hellman only.
+    /// Converts to X25519, for Diffie–Hellman only.
     pub(crate) fn to_x25519(self) -> x25519_dalek::PublicKey {
         x25519_dalek::PublicKey::from(self.0.to_montgomery().to_bytes())
     }
@@ -210,7 +209,7 @@ impl DeviceIdentityKey {
 
 #[cfg(feature = "session")]
 impl DeviceIdentityKeyPair {
-    /// The X25519 form, for Diffie–Hellman only: the scalar of RFC 8032, clamped when it is used.
+    /// Converts to X25519, for Diffie–Hellman only: the scalar of RFC 8032, which X25519 clamps.
     pub(crate) fn to_x25519(&self) -> x25519_dalek::StaticSecret {
         x25519_dalek::StaticSecret::from(*Zeroizing::new(self.0.to_scalar_bytes()))
     }

@@ -1,7 +1,7 @@
 //! Identifiers: newtypes, so that one kind cannot be passed for another.
 //!
-//! Binary identifiers are shown as lower-case hexadecimal and read back only in exactly that form, because an identifier
-//! that has two spellings can be pinned under one and looked up under the other.
+//! Binary identifiers are displayed as lower-case hexadecimal, and parsing accepts only that form. An identifier with two
+//! spellings could be pinned under one and looked up under the other.
 
 use core::fmt;
 use core::str::FromStr;
@@ -35,19 +35,19 @@ macro_rules! binary_id {
             /// Length in bytes.
             pub const LEN: usize = $len;
 
-            /// Takes the bytes as they are: every value is an identifier.
+            /// Wraps the bytes; every value is a valid identifier.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; $len]) -> Self {
                 Self(bytes)
             }
 
-            /// The identifier's bytes.
+            /// Returns the identifier's bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
 
-            /// Draws a new one; collisions are out of reach.
+            /// Draws a new identifier. It is long enough that collisions need no check.
             pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
                 let mut bytes = [0; $len];
                 rng.fill_bytes(&mut bytes);
@@ -84,8 +84,8 @@ binary_id! {
     AccountId, 16
 }
 binary_id! {
-    /// One making of a device: 32 random bytes, new whenever the device is made anew, so that nothing meant for the
-    /// former holder of a device id reaches the next one.
+    /// One registration of a device: 32 random bytes, drawn anew whenever a device id is reused, so that nothing meant for
+    /// the id's former holder reaches the next one.
     RegistrationId, 32
 }
 
@@ -99,13 +99,15 @@ impl DeviceId {
     /// The highest device id.
     pub const MAX: Self = Self(127);
 
+    /// Checks the range of a device id.
+    ///
     /// # Errors
     /// [`ParseIdError::DeviceId`] outside 1–127.
     pub const fn new(id: u8) -> Result<Self, ParseIdError> {
         if id >= Self::PRIMARY.0 && id <= Self::MAX.0 { Ok(Self(id)) } else { Err(ParseIdError::DeviceId) }
     }
 
-    /// The number, 1–127.
+    /// Returns the number, 1–127.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
@@ -148,14 +150,14 @@ impl FromStr for DeviceId {
     }
 }
 
-/// A device as every key, index, window and limit knows it: account, device id and registration id together.
+/// The full name of a device: account, device id and registration id. Every key, index, window and limit uses all three.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceAddress {
     /// The account that the device belongs to.
     pub account: AccountId,
     /// The device's number within the account.
     pub device: DeviceId,
-    /// Which making of that device.
+    /// The device's registration, which tells it from earlier holders of the same number.
     pub registration: RegistrationId,
 }
 
@@ -163,7 +165,7 @@ impl DeviceAddress {
     /// Length of [`to_bytes`](Self::to_bytes).
     pub const LEN: usize = AccountId::LEN + 1 + RegistrationId::LEN;
 
-    /// Account id (16) ‖ device id (1) ‖ registration id (32).
+    /// Returns the binary form: account id (16) ‖ device id (1) ‖ registration id (32).
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -211,7 +213,7 @@ impl fmt::Debug for DeviceAddress {
 impl FromStr for DeviceAddress {
     type Err = ParseIdError;
 
-    /// Reads `account.device.registration`, as it is displayed.
+    /// Reads the displayed form, `account.device.registration`.
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let (account, rest) = text.split_once('.').ok_or(ParseIdError::Length)?;
         let (device, registration) = rest.split_once('.').ok_or(ParseIdError::Length)?;
@@ -219,11 +221,11 @@ impl FromStr for DeviceAddress {
     }
 }
 
-/// A signed prekey of one device; chosen by the device, ever increasing.
+/// The id of a device's signed prekey. The device chooses it, and each new one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignedPrekeyId(pub u32);
 
-/// A one-time prekey of one device; chosen by the device, ever increasing.
+/// The id of a device's one-time prekey. The device chooses it, and each new one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OneTimePrekeyId(pub u32);
 
@@ -239,26 +241,26 @@ impl fmt::Display for OneTimePrekeyId {
     }
 }
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// This crate reads no clock; whoever calls it says what time it is.
+/// This crate reads no clock; the caller passes the time in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// `ms` milliseconds later, or the last moment there is.
+    /// Returns the time `ms` milliseconds later, or the greatest representable time on overflow.
     #[must_use]
     pub const fn saturating_add(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
     }
 
-    /// `ms` milliseconds earlier, or 1970.
+    /// Returns the time `ms` milliseconds earlier, or the start of 1970.
     #[must_use]
     pub const fn saturating_sub(self, ms: u64) -> Self {
         Self(self.0.saturating_sub(ms))
     }
 
-    /// Milliseconds from `earlier` to this moment; 0 if `earlier` is later.
+    /// Returns the milliseconds from `earlier` to this time, or 0 if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

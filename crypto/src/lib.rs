@@ -1,10 +1,10 @@
 //! Keys, agreement and ratchets of Sealpost: X3DH revision 1 and the double ratchet revision 4, in one suite.
 //!
-//! The crate does no I/O, reads no clock, has no global state and draws no randomness of its own: whoever calls it hands
-//! over time and a random number generator.
+//! The crate does no I/O, reads no clock, keeps no global state and draws no randomness of its own: the caller passes in the
+//! time and a random number generator.
 //!
-//! The path that a client takes: decode a [`DeviceList`], take a [`RemoteDevice`] from it, verify a [`PrekeyBundle`] against
-//! that, and keep one [`PairSessions`] for each device.
+//! A client decodes a [`DeviceList`], takes a [`RemoteDevice`] from it, verifies a [`PrekeyBundle`] against that device, and
+//! keeps one [`PairSessions`] for each device. `examples/two_people.rs` shows both sides of a conversation.
 //!
 //! ```
 //! # #[cfg(feature = "session")]
@@ -29,29 +29,15 @@
 //! #         }
 //! #     }
 //! # }
-//! # impl PrekeyPrivates for Person {
-//! #     fn signed_prekey(&self, id: SignedPrekeyId) -> Option<SignedPrekeyPair> {
-//! #         (id == self.signed.id()).then(|| self.signed.clone())
-//! #     }
-//! #     fn one_time_prekey(&self, _: OneTimePrekeyId) -> Option<OneTimePrekeyPair> {
-//! #         None
-//! #     }
-//! # }
 //! # let mut person = || -> Result<Person, DeviceListError> {
 //! #     let account = AccountIdentityKeyPair::generate(&mut rng);
 //! #     let identity = DeviceIdentityKeyPair::generate(&mut rng);
-//! #     let body = DeviceListBody {
-//! #         account: AccountId::generate(&mut rng),
-//! #         account_identity: account.public(),
-//! #         version: 1,
-//! #         previous_hash: [0; 32],
-//! #         new_identity: false,
-//! #         devices: vec![DeviceEntry {
-//! #             device: DeviceId::PRIMARY,
-//! #             registration: RegistrationId::generate(&mut rng),
-//! #             identity: identity.public(),
-//! #         }],
+//! #     let device = DeviceEntry {
+//! #         device: DeviceId::PRIMARY,
+//! #         registration: RegistrationId::generate(&mut rng),
+//! #         identity: identity.public(),
 //! #     };
+//! #     let body = DeviceListBody::first(AccountId::generate(&mut rng), account.public(), device);
 //! #     let list = DeviceList::sign(&account, body)?;
 //! #     let signed = SignedPrekeyPair::generate(&mut rng, SignedPrekeyId(1), now);
 //! #     Ok(Person { account, identity, list, signed })
@@ -64,17 +50,17 @@
 //! #     signed_prekey: bob.signed.signed(&bob.local().address, &bob.identity),
 //! #     one_time_prekey: None,
 //! # };
-//! // Alice, who pinned Bob's account identity key and got his list and a bundle from the server:
+//! // Alice has pinned Bob's account identity key and fetched his list and a bundle from the server:
 //! let list = DeviceList::decode(bobs_encoded_list)?;
 //! let remote = RemoteDevice::from_list(&list, DeviceId::PRIMARY).ok_or("Bob has no such device")?;
 //! let mut sessions = PairSessions::new(remote);
 //! sessions.initiate(&mut rng, &alice.local(), &bundle.verify(&remote, now)?)?;
 //! let message = sessions.encrypt(&mut rng, &alice.local(), b"Hello, Bob")?;
 //!
-//! // Bob, for whom Alice's device is in her list:
+//! // Bob takes Alice's device from her list:
 //! let remote = RemoteDevice::from_list(alices_pinned_list, DeviceId::PRIMARY).ok_or("Alice has no such device")?;
 //! let mut sessions = PairSessions::new(remote);
-//! let decrypted = sessions.decrypt(&mut rng, &bob.local(), &message, &bob)?;
+//! let decrypted = sessions.decrypt(&mut rng, &bob.local(), &message, &bob.signed)?;
 //! assert_eq!(decrypted.plaintext.as_slice(), b"Hello, Bob");
 //! # Ok(())
 //! # }
@@ -84,15 +70,16 @@
 //!
 //! # Features
 //!
-//! `session` (default): X3DH, the ratchet, sessions, safety numbers. Without it the crate holds only what a server needs:
-//! keys, ids, device lists, prekey signatures and signed statements.
+//! `session` (default): X3DH, the ratchet, sessions and safety numbers. Without it the crate contains only what a server
+//! needs: keys, ids, device lists, prekey signatures and signed statements.
 //!
 //! # Cautions
 //!
-//! - Store the changed [`PairSessions`] in the same transaction as what a message changes elsewhere, before an encrypted
-//!   message leaves and before a decrypted one is acknowledged. A state that goes back uses message keys twice.
-//! - Secrets are boxed and wiped on drop. What is beyond reach: copies that the compiler makes on the stack, in registers,
-//!   or while a value is moved.
+//! - Store the changed [`PairSessions`] in the same transaction as everything else that the message changes. Commit it before
+//!   an encrypted message leaves and before a decrypted one is acknowledged: a restored older state would use message keys
+//!   twice.
+//! - Secrets are boxed and wiped on drop. Copies that the compiler makes on the stack, in registers or while it moves a value
+//!   are not wiped.
 
 #[cfg(feature = "session")]
 pub mod bundle;

@@ -15,10 +15,10 @@
 //! | … | ciphertext of the padded plaintext ‖ tag (16) |
 //!
 //! A ratchet message (type 2) is version ‖ type ‖ ratchet header ‖ ciphertext ‖ tag. A sender uses type 1 until it has
-//! decrypted a reply, so each of those messages can be the first to arrive and needs nothing looked up.
+//! decrypted a reply, so that any of those messages can be the first to arrive.
 //!
-//! What stands before the ratchet header is not in the associated data as such. `IKa` is; the base key and the prekeys are
-//! bound by the secret that they give; the list is bound by its own signature and has to name the sender.
+//! Of the fields before the ratchet header, only `IKa` is in the associated data. The base key and the prekeys are bound by
+//! the secret that they give. The list is bound by its own signature and must name the sender.
 
 use crate::device_list::{DEVICE_LIST_MAX_BYTES, DeviceList, DeviceListError};
 use crate::identity::{DeviceIdentityKey, IdentityKeyError};
@@ -28,29 +28,29 @@ use crate::prekey::{PrekeyError, PrekeyPublic};
 use crate::ratchet::{Header, TAG_LEN};
 use crate::reader::{Reader, WrongLength};
 
-/// The one version of the suite. There is no negotiation.
+/// The only version of the suite. Nothing is negotiated.
 pub const VERSION: u8 = 1;
 const INITIAL: u8 = 1;
 const RATCHET: u8 = 2;
-/// Bytes in front of an initial message's device list, at most.
+/// The most bytes that can precede the device list of an initial message.
 const INITIAL_PREFIX_MAX_LEN: usize = 2 + 32 + 32 + 4 + 1 + 4 + 2;
 
-/// Bytes of the longest message that this crate makes or reads: below the server's limit of 96 KiB a copy.
+/// Length of the longest message that this crate writes or reads, below the server's limit of 96 KiB for each copy.
 pub const MESSAGE_MAX_BYTES: usize =
     INITIAL_PREFIX_MAX_LEN + DEVICE_LIST_MAX_BYTES + Header::LEN + PLAINTEXT_MAX_BYTES + 1 + TAG_LEN;
 const _: () = assert!(MESSAGE_MAX_BYTES <= 96 * 1024);
 
-/// Bytes that are no message.
+/// Bytes that are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
     /// Not the form of any message.
     #[error("a message is malformed")]
     Malformed,
-    /// A version that this program doesn't know: made by a newer one.
+    /// The version is unknown: a newer program wrote the message.
     #[error("a message has an unsupported version")]
     UnsupportedVersion,
-    /// A base key or ratchet key that is not canonical, or has low order.
+    /// The base key or ratchet key is not canonical, or has low order.
     #[error("a message holds an unusable key")]
     BadKey(#[source] PrekeyError),
     /// The sender's identity key is not canonical, or has small order.
@@ -67,29 +67,29 @@ impl From<WrongLength> for MessageError {
     }
 }
 
-/// What an initial message says about its sender, before anything is decrypted.
+/// What an initial message claims about its sender, before anything is decrypted.
 ///
-/// The list is verified in itself. Nothing says yet that the sender holds the device's keys, nor that the account identity
-/// key is the one we know: pin or compare it, take the [`RemoteDevice`](crate::RemoteDevice) from the list, and decrypt.
+/// Only the list's own signature is verified. The sender may not hold the device's keys, and the account identity key may not
+/// be the pinned one: compare or pin it, take the [`RemoteDevice`](crate::RemoteDevice) from the list, and decrypt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitialInfo {
     /// `IKa`: the sender's device identity key.
     pub sender_identity: DeviceIdentityKey,
-    /// The sender's device list, its signature verified.
+    /// The sender's device list, with a verified signature.
     pub device_list: DeviceList,
-    /// Which of our signed prekeys it is for.
+    /// The id of our signed prekey that the message uses.
     pub signed_prekey_id: SignedPrekeyId,
-    /// Which of our one-time prekeys it used.
+    /// The id of our one-time prekey that the message uses, if any.
     pub one_time_prekey_id: Option<OneTimePrekeyId>,
-    /// `EKa`: with the identity key, it names the session.
+    /// `EKa`: identifies the session, together with the sender's identity key.
     pub base_key: PrekeyPublic,
 }
 
 impl InitialInfo {
-    /// Looks into a message: `None` if it is not an initial one.
+    /// Reads the unencrypted part of an initial message. Returns `None` for a ratchet message.
     ///
     /// # Errors
-    /// [`MessageError`]
+    /// [`MessageError`] if the bytes are not a message.
     pub fn peek(message: &[u8]) -> Result<Option<Self>, MessageError> {
         let Message::Initial(initial) = Message::parse(message)? else { return Ok(None) };
         let sender_identity =
@@ -105,7 +105,7 @@ impl InitialInfo {
     }
 }
 
-/// The keys that name a session and that made it: `EKa` and the responder's prekeys.
+/// The public keys that a session was agreed from, which also identify it: `EKa` and the responder's prekeys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InitialNames {
     pub(crate) base_key: PrekeyPublic,
@@ -114,7 +114,8 @@ pub(crate) struct InitialNames {
 }
 
 impl InitialNames {
-    /// Base key (32) ‖ signed prekey id (u32) ‖ flag (1) [‖ one-time prekey id (u32)]: on the wire and in store alike.
+    /// Appends base key (32) ‖ signed prekey id (u32) ‖ flag (1) [‖ one-time prekey id (u32)], the form used both on the wire
+    /// and in storage.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.base_key.as_bytes());
         out.extend_from_slice(&self.signed_prekey.0.to_be_bytes());
@@ -124,6 +125,7 @@ impl InitialNames {
         }
     }
 
+    /// Reads what [`write`](Self::write) appended.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, MessageError> {
         Ok(Self {
             base_key: PrekeyPublic::from_bytes(reader.array()?).map_err(MessageError::BadKey)?,
@@ -137,7 +139,7 @@ impl InitialNames {
     }
 }
 
-/// A message taken apart, nothing of it verified.
+/// A parsed message of which nothing is verified yet.
 pub(crate) enum Message<'a> {
     Initial(InitialMessage<'a>),
     Ratchet(RatchetMessage<'a>),
@@ -157,6 +159,7 @@ pub(crate) struct RatchetMessage<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Splits a message into its fields without copying.
     pub(crate) fn parse(message: &'a [u8]) -> Result<Self, MessageError> {
         if message.len() > MESSAGE_MAX_BYTES {
             return Err(MessageError::Malformed);
@@ -191,7 +194,7 @@ impl<'a> RatchetMessage<'a> {
     }
 }
 
-/// Begins a message with room for all of it, so that it is allocated once. The ratchet writes on from here.
+/// Writes the part before the ratchet header into a buffer with room for the whole message, to which the ratchet appends.
 pub(crate) fn begin(initial: Option<(&DeviceIdentityKey, &InitialNames, &DeviceList)>, padded_len: usize) -> Vec<u8> {
     let tail = Header::LEN + padded_len + TAG_LEN;
     let Some((identity, names, list)) = initial else {

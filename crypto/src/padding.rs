@@ -1,29 +1,29 @@
-//! Padding: a message's length tells an observer only a size bucket.
+//! Padding, so that a message's length shows an observer only its size bucket.
 //!
-//! Padded form: plaintext ‖ `0x80` ‖ zeros, up to the smallest bucket that it fits. Buckets are 256 bytes, then four to
-//! each doubling (320, 384, 448, 512, 640, …), so padding costs at most a quarter of the length beyond that.
+//! Padded form: plaintext ‖ `0x80` ‖ zeros, up to the smallest bucket that it fits. The first bucket has 256 bytes, and each
+//! doubling after it has four (320, 384, 448, 512, 640, …), so that padding adds at most a quarter to a longer message.
 
-/// Bytes of the smallest bucket: nearly all text messages are in it.
+/// Size of the smallest bucket in bytes, which fits nearly all text messages.
 const MIN_BUCKET: usize = 256;
-/// Bytes of the largest bucket, 80 KiB: with header and device list it stays below the largest message.
+/// Size of the largest bucket, 80 KiB. With header and device list it stays below the largest message.
 const MAX_BUCKET: usize = 80 * 1024;
 /// Marks the end of the plaintext.
 const END: u8 = 0x80;
 
-/// Bytes of the longest plaintext: the largest bucket without the end mark.
+/// Length of the longest plaintext in bytes: the largest bucket without the end mark.
 pub const PLAINTEXT_MAX_BYTES: usize = MAX_BUCKET - 1;
 
-/// A plaintext longer than [`PLAINTEXT_MAX_BYTES`].
+/// The plaintext is longer than [`PLAINTEXT_MAX_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message is longer than {PLAINTEXT_MAX_BYTES} bytes")]
 pub struct TooLong;
 
-/// What was decrypted is not padded in the one way that this plaintext is padded.
+/// The decrypted bytes are not padded exactly as [`pad`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message is not padded as it must be")]
 pub struct BadPadding;
 
-/// The length that a plaintext of this many bytes is padded to.
+/// Returns the length that a plaintext of `plaintext_len` bytes is padded to.
 ///
 /// # Errors
 /// [`TooLong`] beyond [`PLAINTEXT_MAX_BYTES`].
@@ -35,7 +35,7 @@ pub fn padded_len(plaintext_len: usize) -> Result<usize, TooLong> {
     if needed <= MIN_BUCKET {
         return Ok(MIN_BUCKET);
     }
-    // The power of two at or below needed − 1 gives the doubling, a quarter of it the step.
+    // The bucket lies in the doubling that starts at the power of two below `needed`; a quarter of that is the step.
     let step = (1 << (needed - 1).ilog2()) / 4;
     Ok(needed.next_multiple_of(step))
 }
@@ -43,7 +43,7 @@ pub fn padded_len(plaintext_len: usize) -> Result<usize, TooLong> {
 /// Appends the padded form of `plaintext`.
 ///
 /// # Errors
-/// [`TooLong`] beyond [`PLAINTEXT_MAX_BYTES`]; nothing is appended then.
+/// [`TooLong`] beyond [`PLAINTEXT_MAX_BYTES`]; `out` is then unchanged.
 pub fn pad(plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), TooLong> {
     let end = out.len() + padded_len(plaintext.len())?;
     out.extend_from_slice(plaintext);
@@ -52,11 +52,11 @@ pub fn pad(plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), TooLong> {
     Ok(())
 }
 
-/// The length of the plaintext inside a padded form.
+/// Returns the length of the plaintext inside a padded form.
 ///
 /// # Errors
-/// [`BadPadding`] unless these are exactly the bytes that [`pad`] makes. Only authenticated bytes get here, so this tells
-/// nothing to anyone but the peer that made them.
+/// [`BadPadding`] unless [`pad`] would produce exactly these bytes. Only authenticated bytes get here, so the error tells
+/// an attacker nothing.
 pub fn unpadded_len(padded: &[u8]) -> Result<usize, BadPadding> {
     let end = padded.iter().rposition(|byte| *byte != 0).ok_or(BadPadding)?;
     if padded.get(end) == Some(&END) && padded_len(end) == Ok(padded.len()) { Ok(end) } else { Err(BadPadding) }

@@ -1,10 +1,10 @@
-//! All sessions with one remote device: which one sends, which ones still receive, and what must not come back.
+//! All sessions with one remote device: which one sends, which ones still receive, and which must not be created again.
 //!
-//! Both sides may begin at once, messages may overtake each other, and either side may start over. As in Sesame, one
-//! session is active and sends; older ones are archived and still receive; whichever decrypts becomes active, so two
-//! devices that write to each other end up in the same one.
+//! Both sides can start a session at the same time, messages can overtake each other, and either side can start over. As in
+//! Sesame, one session is active and sends, and older ones are archived and still receive. The session that decrypts a message
+//! becomes active, so two devices that write to each other end up in the same one.
 
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, or_planted, refuses};
 use std::collections::VecDeque;
 
 use rand_core::CryptoRng;
@@ -23,35 +23,46 @@ use crate::session::{Role, Session, SessionOpenError};
 mod error;
 pub use error::{DecryptError, EncryptError, InitiateError};
 
-/// Archived sessions kept with a device. A message that fits none of them costs a trial of each, some 60 µs.
+/// The most archived sessions kept with a device. A message that belongs to none of them is tried in each, at some 60 µs.
 pub const MAX_ARCHIVED_SESSIONS: usize = 40;
-/// Base keys remembered with a device: ten new sessions a day for as long as a signed prekey's private half lives. A peer
-/// who begins more is refused, because forgetting one would let its initial message be replayed.
+/// The most base keys remembered with a device: ten new sessions a day while a signed prekey's private half is kept. Further
+/// sessions are refused, because forgetting a base key would let its initial message be replayed.
 pub const MAX_BASE_KEYS: usize = 1_000;
 
-/// Where our prekeys' private halves come from: the vault.
+/// A source of our prekeys' private halves, such as the vault.
 pub trait PrekeyPrivates {
-    /// The signed prekey of this id, if its private half is still kept.
+    /// Returns the signed prekey with this id, if its private half is still kept.
     fn signed_prekey(&self, id: SignedPrekeyId) -> Option<SignedPrekeyPair>;
-    /// The one-time prekey of this id, if it was not used or dropped.
+    /// Returns the one-time prekey with this id, if it was neither used nor dropped.
     fn one_time_prekey(&self, id: OneTimePrekeyId) -> Option<OneTimePrekeyPair>;
 }
 
-/// A decrypted message, and what the caller has to store and delete together with the changed sessions, in one
-/// transaction, before it acknowledges anything.
+/// A device that has this one signed prekey and no one-time prekeys.
+impl PrekeyPrivates for SignedPrekeyPair {
+    fn signed_prekey(&self, id: SignedPrekeyId) -> Option<SignedPrekeyPair> {
+        (id == self.id()).then(|| self.clone())
+    }
+
+    fn one_time_prekey(&self, _id: OneTimePrekeyId) -> Option<OneTimePrekeyPair> {
+        None
+    }
+}
+
+/// A decrypted message, and what the caller must store and delete in the same transaction as the changed sessions, before it
+/// acknowledges the message.
 pub struct Decrypted {
-    /// The plaintext, without padding. Wiped on drop.
+    /// The plaintext without its padding. It is wiped on drop.
     pub plaintext: Zeroizing<Vec<u8>>,
-    /// The one-time prekey whose private half must be deleted now, and not earlier.
+    /// The one-time prekey whose private half must be deleted now. Deleting it earlier would let a message that does not
+    /// decrypt use it up.
     pub used_one_time_prekey: Option<OneTimePrekeyId>,
     /// Whether the message created a session.
     pub created_session: bool,
-    /// The sender's device list that an initial message carried: verified, and it names the sender. It may be newer or
-    /// older than the pinned one.
+    /// The sender's device list from an initial message. It is verified and names the sender, but can be newer or older than
+    /// the pinned one.
     pub sender_list: Option<DeviceList>,
-    /// Whether to [`initiate`](PairSessions::initiate) a new session now: the other side sends in a session that must not
-    /// send here, and ours, though answered, may be one that must not send there. Each would go on in its own, and no new
-    /// ratchet key would ever be agreed. It takes a rollback of both sides.
+    /// Whether to [`initiate`](PairSessions::initiate) a new session now. After a rollback of both sides, each can be sending
+    /// in a session that the other may only receive in, and then no new ratchet key would ever be agreed.
     pub needs_new_session: bool,
 }
 
@@ -67,7 +78,7 @@ impl core::fmt::Debug for Decrypted {
     }
 }
 
-/// A base key that created a session, and the signed prekey that its replay would need.
+/// A base key that created a session, and the signed prekey that a replay of it would need.
 #[derive(Clone, Copy)]
 pub(crate) struct UsedBaseKey {
     pub(crate) base_key: PrekeyPublic,
@@ -78,15 +89,15 @@ pub(crate) struct UsedBaseKey {
 pub struct PairSessions {
     pub(crate) remote: RemoteDevice,
     pub(crate) active: Option<Session>,
-    /// Most recently active first; at most [`MAX_ARCHIVED_SESSIONS`].
+    /// The session that was active last comes first; at most [`MAX_ARCHIVED_SESSIONS`].
     pub(crate) archived: VecDeque<Session>,
     /// At most [`MAX_BASE_KEYS`]. The `IKa` that belongs to each is the remote device's identity key.
     pub(crate) base_keys: Vec<UsedBaseKey>,
 }
 
-/// Where a session lies.
+/// Which of the sessions is meant.
 #[derive(Clone, Copy)]
-enum Place {
+enum Slot {
     Active,
     Archived(usize),
 }
@@ -104,22 +115,22 @@ impl core::fmt::Debug for PairSessions {
 }
 
 impl PairSessions {
-    /// No sessions yet.
+    /// Creates the value for a device with which there is no session yet.
     #[must_use]
     pub fn new(remote: RemoteDevice) -> Self {
         Self { remote, active: None, archived: VecDeque::new(), base_keys: Vec::new() }
     }
 
-    /// The device that these sessions are with.
+    /// Returns the device that these sessions are with.
     #[must_use]
     pub fn remote(&self) -> &RemoteDevice {
         &self.remote
     }
 
-    /// Begins a session from a verified bundle. It becomes active; the one before is archived.
+    /// Starts a session from a verified bundle. It becomes active, and the previous active session is archived.
     ///
     /// # Errors
-    /// [`InitiateError`]; nothing is changed then.
+    /// [`InitiateError`]; the sessions are then unchanged.
     pub fn initiate<R: CryptoRng + ?Sized>(
         &mut self,
         rng: &mut R,
@@ -134,24 +145,24 @@ impl PairSessions {
         Ok(())
     }
 
-    /// Whether [`encrypt`](Self::encrypt) has a session to use; if not, [`initiate`](Self::initiate) first.
+    /// Returns whether [`encrypt`](Self::encrypt) has a session to use. If not, [`initiate`](Self::initiate) one first.
     #[must_use]
     pub fn has_sending_session(&self) -> bool {
         self.active.is_some()
     }
 
-    /// Whether the active session has decrypted a reply, so that messages go without the initial header.
+    /// Returns whether the active session has decrypted a reply, so that its messages no longer carry the initial header.
     #[must_use]
     pub fn is_answered(&self) -> bool {
         self.active.as_ref().is_some_and(|session| !session.ratchet.is_awaiting())
     }
 
-    /// Encrypts in the active session, padded. Store the changed sessions before the message leaves.
+    /// Pads and encrypts a message in the active session. Store the changed sessions before the message leaves.
     ///
-    /// This suite draws no randomness here; the generator is asked for because a post-quantum ratchet will.
+    /// This suite draws no randomness here. The parameter is there for a post-quantum ratchet, which will.
     ///
     /// # Errors
-    /// [`EncryptError`]; nothing is changed then.
+    /// [`EncryptError`]; the sessions are then unchanged.
     pub fn encrypt<R: CryptoRng + ?Sized>(
         &mut self,
         _rng: &mut R,
@@ -169,10 +180,10 @@ impl PairSessions {
         })
     }
 
-    /// Decrypts a message from the remote device, whichever session it belongs to, and creates one if it begins one.
+    /// Decrypts a message from the remote device in the session that it belongs to. An initial message creates its session.
     ///
     /// # Errors
-    /// [`DecryptError`]; the sessions are exactly as before then.
+    /// [`DecryptError`]; the sessions are then unchanged, to the byte.
     pub fn decrypt<R: CryptoRng + ?Sized>(
         &mut self,
         rng: &mut R,
@@ -201,13 +212,12 @@ impl PairSessions {
             return Err(DecryptError::IdentityMismatch);
         }
         let base_key = &initial.names.base_key;
-        let known = self.find(|session| session.role == Role::Responder && session.names.base_key == *base_key);
-        if let Some(place) = known.filter(|_| !without(Countermeasure::InitialMessageOnce)) {
-            let decrypted = self.decrypt_in(rng, place, &initial.ratchet)?;
+        if let Some(slot) = self.created_by(base_key) {
+            let decrypted = self.decrypt_in(rng, slot, &initial.ratchet)?;
             return Ok(Decrypted { sender_list: Some(list), ..decrypted });
         }
-        if self.base_keys.iter().any(|used| used.base_key == *base_key) && !without(Countermeasure::InitialMessageOnce)
-        {
+        let used = self.base_keys.iter().any(|used| used.base_key == *base_key);
+        if refuses(Countermeasure::InitialMessageOnce, used) {
             return Err(DecryptError::SessionGone);
         }
         if self.base_keys.len() >= MAX_BASE_KEYS {
@@ -238,15 +248,15 @@ impl PairSessions {
         rng: &mut R,
         message: &RatchetMessage<'_>,
     ) -> Result<Decrypted, DecryptError> {
-        if let Some(place) = self.find(|session| session.ratchet.knows(&message.header.ratchet_key)) {
-            return self.decrypt_in(rng, place, message);
+        if let Some(slot) = self.find(|session| session.ratchet.knows(&message.header.ratchet_key)) {
+            return self.decrypt_in(rng, slot, message);
         }
-        // A ratchet key that is new to us: it follows on one of the sessions, most likely the active one.
-        let places = self.active.iter().map(|_| Place::Active).chain((0..self.archived.len()).map(Place::Archived));
+        // The ratchet key is new, so any session may be the message's; the active one is the most likely.
+        let slots = self.active.iter().map(|_| Slot::Active).chain((0..self.archived.len()).map(Slot::Archived));
         let mut error = DecryptError::UnknownSession;
-        for place in places.collect::<Vec<_>>() {
-            match self.decrypt_in(rng, place, message) {
-                // Not this session's. If it is too far ahead in one, say so: that one may be its own.
+        for slot in slots.collect::<Vec<_>>() {
+            match self.decrypt_in(rng, slot, message) {
+                // The message is not this session's. `TooFarAhead` takes precedence, because that session may be its own.
                 Err(DecryptError::AuthenticationFailed) if error != DecryptError::TooFarAhead => {
                     error = DecryptError::AuthenticationFailed;
                 }
@@ -258,28 +268,28 @@ impl PairSessions {
         Err(error)
     }
 
-    /// Decrypts in one session, which becomes active unless it must not send.
+    /// Decrypts in one session and makes it active, unless it is receive-only.
     fn decrypt_in<R: CryptoRng + ?Sized>(
         &mut self,
         rng: &mut R,
-        place: Place,
+        slot: Slot,
         message: &RatchetMessage<'_>,
     ) -> Result<Decrypted, DecryptError> {
-        let session = match place {
-            Place::Active => self.active.as_mut(),
-            Place::Archived(index) => self.archived.get_mut(index),
+        let session = match slot {
+            Slot::Active => self.active.as_mut(),
+            Slot::Archived(index) => self.archived.get_mut(index),
         }
         .ok_or(DecryptError::UnknownSession)?;
         let (plaintext, step) = session.open(rng, message)?;
         session.ratchet.commit(step);
         let receive_only = session.receive_only;
-        if let Place::Archived(index) = place
+        if let Slot::Archived(index) = slot
             && !receive_only
             && let Some(session) = self.archived.remove(index)
         {
             self.activate(session);
         }
-        // While ours is unanswered, the other side has yet to see it and may follow.
+        // An unanswered session of ours has not been seen by the other side, which may still switch to it.
         let needs_new_session = receive_only && self.is_answered();
         Ok(Decrypted {
             plaintext,
@@ -290,11 +300,17 @@ impl PairSessions {
         })
     }
 
-    fn find(&self, matches: impl Fn(&Session) -> bool) -> Option<Place> {
+    /// Returns the session that an initial message with this base key created, so that it creates no second one.
+    fn created_by(&self, base_key: &PrekeyPublic) -> Option<Slot> {
+        let known = self.find(|session| session.role == Role::Responder && session.names.base_key == *base_key);
+        or_planted(Countermeasure::InitialMessageOnce, known, None)
+    }
+
+    fn find(&self, matches: impl Fn(&Session) -> bool) -> Option<Slot> {
         if self.active.as_ref().is_some_and(&matches) {
-            return Some(Place::Active);
+            return Some(Slot::Active);
         }
-        self.archived.iter().position(matches).map(Place::Archived)
+        self.archived.iter().position(matches).map(Slot::Archived)
     }
 
     fn activate(&mut self, session: Session) {
@@ -302,8 +318,8 @@ impl PairSessions {
         self.active = Some(session);
     }
 
-    /// Puts the active session away; it still receives, and becomes active again if it does. The oldest archived session
-    /// is dropped beyond [`MAX_ARCHIVED_SESSIONS`].
+    /// Archives the active session. It still receives, and becomes active again when it decrypts a message. Beyond
+    /// [`MAX_ARCHIVED_SESSIONS`] the oldest archived session is dropped.
     pub fn archive_active(&mut self) {
         if let Some(session) = self.active.take() {
             self.archived.push_front(session);
@@ -311,14 +327,14 @@ impl PairSessions {
         }
     }
 
-    /// Forbids every session there is to send, for good. After a rollback the other side may have seen messages that our
-    /// sessions no longer remember, and going on would use their keys twice.
+    /// Makes every session receive-only, for good. After a rollback the other side may have seen messages that our sessions
+    /// no longer remember, and sending in them would use message keys twice.
     pub fn make_receive_only(&mut self) {
         self.archive_active();
         self.archived.iter_mut().for_each(|session| session.receive_only = true);
     }
 
-    /// Forgets the base keys whose signed prekey's private half is gone: without it, their replay creates nothing.
+    /// Forgets the base keys whose signed prekey's private half is gone, because a replay that needs it creates no session.
     pub fn forget_base_keys(&mut self, mut alive: impl FnMut(SignedPrekeyId) -> bool) {
         self.base_keys.retain(|used| alive(used.signed_prekey));
     }

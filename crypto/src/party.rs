@@ -5,7 +5,7 @@ use crate::identity::{AccountIdentityKey, DeviceIdentityKey, DeviceIdentityKeyPa
 use crate::ids::{DeviceAddress, DeviceId};
 use crate::labels;
 use crate::message::VERSION;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, or_planted};
 
 /// Our own device.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct LocalDevice<'a> {
     pub account_identity: AccountIdentityKey,
     /// The device's identity key pair.
     pub identity: &'a DeviceIdentityKeyPair,
-    /// Our account's newest device list, which goes out with every initial message.
+    /// Our account's newest device list, which every initial message carries.
     pub device_list: &'a DeviceList,
 }
 
@@ -32,7 +32,7 @@ pub struct RemoteDevice {
 }
 
 impl RemoteDevice {
-    /// The device of this id in a verified list, if it is there.
+    /// Returns the device of this id in a verified list, or `None` if the list does not have it.
     #[must_use]
     pub fn from_list(list: &DeviceList, device: DeviceId) -> Option<Self> {
         let entry = list.device(device)?;
@@ -43,14 +43,14 @@ impl RemoteDevice {
         })
     }
 
-    /// Whether a list, on its account's word, says exactly this of the device.
+    /// Returns whether the list names this device with the same address and keys.
     pub(crate) fn is_in(&self, list: &DeviceList) -> bool {
         Self::from_list(list, self.address.device).as_ref() == Some(self)
     }
 }
 
-/// Who takes part in an agreement, for the associated data: without it, keys could be passed off as someone else's
-/// (X3DH section 4.8).
+/// One side of an agreement as the associated data binds it. Without that binding, one person's keys could be passed off as
+/// another's (X3DH section 4.8).
 pub(crate) struct Participant {
     pub(crate) address: DeviceAddress,
     pub(crate) account_identity: AccountIdentityKey,
@@ -68,13 +68,10 @@ impl From<&RemoteDevice> for Participant {
     }
 }
 
-/// The appendix of X3DH's `AD`: label (26) ‖ version (1), then for the initiator and for the responder: account id (16) ‖
-/// device id (1) ‖ registration id (32) ‖ `Encode(account identity key)` (33).
+/// Returns the appendix of X3DH's `AD`: label (26) ‖ version (1), then for the initiator and for the responder: account id
+/// (16) ‖ device id (1) ‖ registration id (32) ‖ `Encode(account identity key)` (33).
 pub(crate) fn appendix(initiator: &Participant, responder: &Participant) -> Vec<u8> {
-    if without(Countermeasure::PartyBinding) {
-        return Vec::new();
-    }
-    [
+    let bound = [
         labels::X3DH_APPENDIX,
         &[VERSION],
         &initiator.address.to_bytes(),
@@ -82,7 +79,8 @@ pub(crate) fn appendix(initiator: &Participant, responder: &Participant) -> Vec<
         &responder.address.to_bytes(),
         &responder.account_identity.encode(),
     ]
-    .concat()
+    .concat();
+    or_planted(Countermeasure::PartyBinding, bound, Vec::new())
 }
 
 #[cfg(test)]

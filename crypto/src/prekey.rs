@@ -1,37 +1,37 @@
 //! Prekeys: the X25519 keys that a device leaves with the server, so that others can write to it while it is away.
 //!
-//! A [`SignedPrekey`] comes from the server and proves nothing; [`SignedPrekey::verify`] turns it into a
-//! [`VerifiedSignedPrekey`], and only that reaches a key agreement (X3DH section 3.3).
+//! A [`SignedPrekey`] comes from the server and proves nothing. [`SignedPrekey::verify`] turns it into a
+//! [`VerifiedSignedPrekey`], the only form that a key agreement takes (X3DH section 3.3).
 
 use core::fmt;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds, or_planted, refuses};
 
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::identity::{BadSignature, DeviceIdentityKey, DeviceIdentityKeyPair, Signature};
+use crate::identity::{DeviceIdentityKey, DeviceIdentityKeyPair, Signature};
 use crate::ids::{DeviceAddress, OneTimePrekeyId, SignedPrekeyId, UnixMillis};
 use crate::labels;
 use crate::reader::{Reader, WrongLength};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// From a signed prekey's making to its expiry: 45 days, so that someone away for a month can still be written to.
+/// How long a new signed prekey is valid: 45 days, so that a device that is away for a month can still be written to.
 pub const SIGNED_PREKEY_LIFETIME_MS: u64 = 45 * DAY_MS;
-/// A device that is online makes a new signed prekey after 7 days.
+/// The age at which an online device replaces its signed prekey: 7 days.
 pub const SIGNED_PREKEY_ROTATION_MS: u64 = 7 * DAY_MS;
-/// How long beyond expiry the private half is kept: 35 days, because a message may lie queued for 30.
+/// How long the private half is kept after expiry: 35 days, because a message may wait in the queue for 30.
 pub const SIGNED_PREKEY_GRACE_MS: u64 = 35 * DAY_MS;
 /// How long a one-time prekey's private half is kept after the server no longer has the public one: 80 days.
 pub const ONE_TIME_PREKEY_KEPT_MS: u64 = 80 * DAY_MS;
-/// One-time prekeys in one upload: a body of a few KiB.
+/// The most one-time prekeys in one upload, so that its body stays at a few KiB.
 pub const ONE_TIME_PREKEYS_MAX_UPLOAD: usize = 100;
-/// One-time prekeys that the server stores for a device.
+/// The most one-time prekeys that the server stores for a device.
 pub const ONE_TIME_PREKEYS_MAX_STORED: usize = 200;
-/// Below this share of a full upload, in percent, the server tells the device to make more.
+/// The share of a full upload, in percent, below which the server asks the device for more.
 pub const ONE_TIME_PREKEYS_LOW_PERCENT: usize = 25;
-/// The same as a number of keys: fewer than this many left is low.
+/// The same share as a number of keys: fewer are too few.
 pub const ONE_TIME_PREKEYS_LOW: usize = ONE_TIME_PREKEYS_MAX_UPLOAD * ONE_TIME_PREKEYS_LOW_PERCENT / 100;
 
 /// The bytes are not a usable X25519 public key.
@@ -50,7 +50,8 @@ pub enum PrekeyError {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrekeyPublic([u8; 32]);
 
-/// u of every point of low order on the curve and its twist, canonically encoded (RFC 7748 section 6.1 asks to beware).
+/// The u coordinates of all points of low order on the curve and its twist, canonically encoded (RFC 7748 section 6.1 warns
+/// of them).
 pub(crate) const LOW_ORDER: [[u8; 32]; 5] = [
     [0; 32],
     [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -77,43 +78,48 @@ impl PrekeyPublic {
     /// # Errors
     /// [`PrekeyError`] for u ≥ p (a set top bit included) and for points of low order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PrekeyError> {
-        if without(Countermeasure::ContributoryKeys) {
-            return Ok(Self(*bytes));
-        }
-        let [first, middle @ .., last] = bytes;
-        if *last > 0x7f || (*last == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed) {
+        if refuses(Countermeasure::ContributoryKeys, is_at_least_p(bytes)) {
             return Err(PrekeyError::NotCanonical);
         }
-        if LOW_ORDER.contains(bytes) { Err(PrekeyError::LowOrder) } else { Ok(Self(*bytes)) }
+        if refuses(Countermeasure::ContributoryKeys, LOW_ORDER.contains(bytes)) {
+            return Err(PrekeyError::LowOrder);
+        }
+        Ok(Self(*bytes))
     }
 
-    /// The u-coordinate, little-endian.
+    /// Returns the u coordinate, little-endian.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// `Encode(u) = 0x05 ‖ u`, 33 bytes, as it is signed.
+    /// Returns `Encode(u) = 0x05 ‖ u`, 33 bytes, the form that is signed.
     #[must_use]
     pub fn encode(&self) -> [u8; 33] {
-        let mut encoded =
-            [if without(Countermeasure::KeyEncoding) { labels::ED25519_TYPE } else { labels::X25519_TYPE }; 33];
+        let key_type = or_planted(Countermeasure::KeyEncoding, labels::X25519_TYPE, labels::ED25519_TYPE);
+        let mut encoded = [key_type; 33];
         if let Some(key) = encoded.last_chunk_mut::<32>() {
             *key = self.0;
         }
         encoded
     }
 
-    /// A key that passed no check, to show that the agreements refuse it too.
+    /// Wraps the bytes unchecked, so that tests can show that the agreements refuse bad keys too.
     #[cfg(all(test, feature = "session"))]
     pub(crate) fn unchecked(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The public half of a secret. It needs no check: a clamped scalar times the base point is of prime order.
+    /// Computes the public half of a secret. It needs no check: a clamped scalar times the base point has prime order.
     pub(crate) fn of_secret(secret: &[u8; 32]) -> Self {
         Self(MontgomeryPoint::mul_base_clamped(*secret).to_bytes())
     }
+}
+
+/// Returns whether u is p = 2^255 − 19 or more, or has its unused top bit set: a second encoding of another key.
+fn is_at_least_p(bytes: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = bytes;
+    *last > 0x7f || (*last == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed)
 }
 
 impl fmt::Debug for PrekeyPublic {
@@ -123,16 +129,16 @@ impl fmt::Debug for PrekeyPublic {
     }
 }
 
-/// A signed prekey as a server hands it out: `SPK` of X3DH, not yet verified.
+/// A signed prekey as the server returns it, not verified yet: `SPK` of X3DH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignedPrekey {
-    /// Which one.
+    /// Its id.
     pub id: SignedPrekeyId,
     /// The public key.
     pub key: PrekeyPublic,
-    /// From this moment on it must not be used.
+    /// The time from which the prekey must not be used.
     pub expires_at: UnixMillis,
-    /// By the device's identity key.
+    /// The signature by the device's identity key.
     pub signature: Signature,
 }
 
@@ -140,10 +146,10 @@ pub struct SignedPrekey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignedPrekeyError {
-    /// The device did not sign this key, for this address, id and expiry: forged, or another device's.
+    /// The device did not sign this key with this address, id and expiry: it is forged, or another device's.
     #[error("a signed prekey's signature does not verify")]
     Signature,
-    /// Well signed, but its time is over: the device has been away, or the server holds back a newer one.
+    /// The signature is valid but the prekey has expired: the device has been away, or the server withholds a newer one.
     #[error("a signed prekey has expired")]
     Expired,
 }
@@ -155,19 +161,18 @@ impl SignedPrekey {
     /// `Encode(key)` (33) ‖ expiry (u64, big-endian, ms).
     ///
     /// # Errors
-    /// [`SignedPrekeyError`]
+    /// [`SignedPrekeyError`] if the signature is not the device's, or the prekey has expired at `now`.
     pub fn verify(
         &self,
         address: &DeviceAddress,
         identity: &DeviceIdentityKey,
         now: UnixMillis,
     ) -> Result<VerifiedSignedPrekey, SignedPrekeyError> {
-        if !without(Countermeasure::SignedPrekeySignature) {
-            identity
-                .verify(&signed_bytes(address, self.id, &self.key, self.expires_at), &self.signature)
-                .map_err(|BadSignature| SignedPrekeyError::Signature)?;
+        let signed = signed_bytes(address, self.id, &self.key, self.expires_at);
+        if !holds(Countermeasure::SignedPrekeySignature, identity.verify(&signed, &self.signature).is_ok()) {
+            return Err(SignedPrekeyError::Signature);
         }
-        if now >= self.expires_at && !without(Countermeasure::SignedPrekeyExpiry) {
+        if refuses(Countermeasure::SignedPrekeyExpiry, now >= self.expires_at) {
             return Err(SignedPrekeyError::Expired);
         }
         Ok(VerifiedSignedPrekey { id: self.id, key: self.key })
@@ -175,11 +180,11 @@ impl SignedPrekey {
 }
 
 fn signed_bytes(address: &DeviceAddress, id: SignedPrekeyId, key: &PrekeyPublic, expires_at: UnixMillis) -> Vec<u8> {
-    let label = if without(Countermeasure::KeyEncoding) { &[] } else { labels::SIGNED_PREKEY };
+    let label = or_planted(Countermeasure::KeyEncoding, labels::SIGNED_PREKEY, &[]);
     [label, &address.to_bytes(), &id.0.to_be_bytes(), &key.encode(), &expires_at.0.to_be_bytes()].concat()
 }
 
-/// A signed prekey whose signature and expiry were checked: only [`SignedPrekey::verify`] makes one.
+/// A signed prekey whose signature and expiry were checked. Only [`SignedPrekey::verify`] creates one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedSignedPrekey {
     id: SignedPrekeyId,
@@ -187,30 +192,30 @@ pub struct VerifiedSignedPrekey {
 }
 
 impl VerifiedSignedPrekey {
-    /// Which one.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> SignedPrekeyId {
         self.id
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub fn key(&self) -> &PrekeyPublic {
         &self.key
     }
 }
 
-/// A one-time prekey's public half: `OPK` of X3DH. It is not signed; X3DH's secret without the device's identity key is
-/// worth nothing, so a server that makes one up only breaks the session.
+/// A one-time prekey's public half: `OPK` of X3DH. It needs no signature: the secret also depends on the device's identity
+/// key, so a server that invents a one-time prekey only breaks the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OneTimePrekey {
-    /// Which one.
+    /// Its id.
     pub id: OneTimePrekeyId,
     /// The public key.
     pub key: PrekeyPublic,
 }
 
-/// Stored bytes are not a prekey pair.
+/// The stored bytes are not a prekey pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stored prekey bytes have the wrong length")]
 pub struct PrekeyPairDecodeError;
@@ -221,13 +226,14 @@ impl From<WrongLength> for PrekeyPairDecodeError {
     }
 }
 
+/// Draws a secret straight into its box, so that no copy is left on the stack.
 fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> Box<Zeroizing<[u8; 32]>> {
     let mut secret = Box::new(Zeroizing::new([0; 32]));
     rng.fill_bytes(secret.as_mut().as_mut());
     secret
 }
 
-/// A signed prekey with its private half. Boxed and wiped on drop.
+/// A signed prekey with its private half, which is boxed and wiped on drop.
 #[derive(Clone)]
 pub struct SignedPrekeyPair {
     id: SignedPrekeyId,
@@ -240,45 +246,45 @@ impl SignedPrekeyPair {
     /// Length of [`to_bytes`](Self::to_bytes).
     pub const LEN: usize = 44;
 
-    /// Draws a new one that expires [`SIGNED_PREKEY_LIFETIME_MS`] after `now`.
+    /// Draws a new pair that expires [`SIGNED_PREKEY_LIFETIME_MS`] after `now`.
     pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R, id: SignedPrekeyId, now: UnixMillis) -> Self {
         let secret = draw(rng);
         let public = PrekeyPublic::of_secret(&secret);
         Self { id, expires_at: now.saturating_add(SIGNED_PREKEY_LIFETIME_MS), secret, public }
     }
 
-    /// Which one.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> SignedPrekeyId {
         self.id
     }
 
-    /// From when senders refuse it.
+    /// Returns the time from which senders refuse it.
     #[must_use]
     pub fn expires_at(&self) -> UnixMillis {
         self.expires_at
     }
 
-    /// From when the private half is to be deleted: no message to it can be queued any more.
+    /// Returns the time from which the private half must be deleted: no message that needs it can still be queued.
     #[must_use]
     pub fn keep_until(&self) -> UnixMillis {
         self.expires_at.saturating_add(SIGNED_PREKEY_GRACE_MS)
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn public(&self) -> &PrekeyPublic {
         &self.public
     }
 
-    /// The signed form for upload. `address` and `identity` must be the device's own.
+    /// Signs the public half for upload. `address` and `identity` must be the device's own.
     #[must_use]
     pub fn signed(&self, address: &DeviceAddress, identity: &DeviceIdentityKeyPair) -> SignedPrekey {
         let signature = identity.sign(&signed_bytes(address, self.id, &self.public, self.expires_at));
         SignedPrekey { id: self.id, key: self.public, expires_at: self.expires_at, signature }
     }
 
-    /// For storing under encryption: id (u32) ‖ expiry (u64) ‖ secret (32), big-endian.
+    /// Returns the stored form, to be encrypted: id (u32) ‖ expiry (u64) ‖ secret (32), big-endian.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let id = self.id.0.to_be_bytes();
@@ -308,7 +314,7 @@ impl fmt::Debug for SignedPrekeyPair {
     }
 }
 
-/// A one-time prekey with its private half. Boxed and wiped on drop.
+/// A one-time prekey with its private half, which is boxed and wiped on drop.
 #[derive(Clone)]
 pub struct OneTimePrekeyPair {
     id: OneTimePrekeyId,
@@ -320,26 +326,26 @@ impl OneTimePrekeyPair {
     /// Length of [`to_bytes`](Self::to_bytes).
     pub const LEN: usize = 36;
 
-    /// Draws a new one.
+    /// Draws a new pair.
     pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R, id: OneTimePrekeyId) -> Self {
         let secret = draw(rng);
         let public = PrekeyPublic::of_secret(&secret);
         Self { id, secret, public }
     }
 
-    /// Which one.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> OneTimePrekeyId {
         self.id
     }
 
-    /// The form for upload.
+    /// Returns the public half for upload.
     #[must_use]
     pub fn public(&self) -> OneTimePrekey {
         OneTimePrekey { id: self.id, key: self.public }
     }
 
-    /// For storing under encryption: id (u32, big-endian) ‖ secret (32).
+    /// Returns the stored form, to be encrypted: id (u32, big-endian) ‖ secret (32).
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new([self.id.0.to_be_bytes().as_slice(), self.secret.as_slice()].concat())

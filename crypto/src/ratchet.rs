@@ -5,17 +5,18 @@
 //! X3DH, responder ──▶ Responder ── first message opened ──▶ Established
 //! ```
 //!
-//! Each state holds only what is legal there: `Awaiting` can't receive on a chain, and `Responder`, which holds the signed
-//! prekey's private half, can't be stored. Opening a message computes a [`Step`] beside the state and verifies the tag;
-//! only [`Ratchet::commit`], which can't fail, changes anything. So a failure leaves no trace.
+//! Each state holds only what is legal in it: `Awaiting` has no receiving chain, and `Responder`, which holds the signed
+//! prekey's private half, has no stored form. Opening a message computes a [`Step`] without changing the state and verifies
+//! the tag. Only [`Ratchet::commit`], which cannot fail, changes the state, so a failure changes nothing.
 //!
-//! The ratchet takes a secret and associated data; who agreed on them is not its business, nor is the wire form.
+//! The ratchet takes a secret and associated data. It knows neither how they were agreed nor the wire form.
 
 use rand_core::CryptoRng;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 use zeroize::Zeroizing;
 
 mod chain_key;
+mod error;
 mod header;
 mod message_key;
 mod root_key;
@@ -25,58 +26,29 @@ mod storage;
 use crate::dh::{NonContributory, RatchetKeyPair};
 use crate::prekey::PrekeyPublic;
 use chain_key::ChainKey;
+pub(crate) use error::{OpenError, SealError};
 pub(crate) use header::Header;
+use message_key::MessageKey;
 pub(crate) use message_key::TAG_LEN;
-use message_key::{BadTag, MessageKey};
 use root_key::RootKey;
 use skipped::{ChainRest, MAX_SKIP, PastChains, SkippedKey};
 
-/// Why a message could not be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenError {
-    AuthenticationFailed,
-    Duplicate,
-    MessageKeyForgotten,
-    TooFarAhead,
-    NonContributory,
-}
-
-impl From<BadTag> for OpenError {
-    fn from(_: BadTag) -> Self {
-        Self::AuthenticationFailed
-    }
-}
-
-impl From<NonContributory> for OpenError {
-    fn from(NonContributory: NonContributory) -> Self {
-        Self::NonContributory
-    }
-}
-
-/// Why a message could not be sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SealError {
-    /// 2³² − 1 messages without a reply.
-    ChainExhausted,
-    TooLong,
-}
-
-/// `CKs`, `Ns` and `PN`.
+/// The sending chain: `CKs`, `Ns` and `PN`.
 struct SendingChain {
     key: ChainKey,
     /// `Ns`: the next message's number.
     next: u32,
-    /// `PN`: the length of the sending chain before.
+    /// `PN`: the length of the previous sending chain.
     previous_length: u32,
 }
 
-/// `CKr`, with `DHr` and `Nr` in what it leaves behind.
+/// The receiving chain: `CKr`, and in `rest` its `DHr` and `Nr`.
 struct ReceivingChain {
     key: ChainKey,
     rest: ChainRest,
 }
 
-/// The initiator before the first reply. Its `DHr` is the responder's signed prekey.
+/// The state of the initiator before the first reply. Its `DHr` is the responder's signed prekey.
 struct Awaiting {
     ours: RatchetKeyPair,
     theirs: PrekeyPublic,
@@ -84,7 +56,7 @@ struct Awaiting {
     sending: SendingChain,
 }
 
-/// Either side once it has received.
+/// The state of either side once it has received a message.
 struct Established {
     ours: RatchetKeyPair,
     root: RootKey,
@@ -93,51 +65,52 @@ struct Established {
     past: PastChains,
 }
 
-/// Boxed, so that moving a session copies no secret.
+/// The stored states. They are boxed, so that moving a session copies no secret.
 enum State {
     Awaiting(Box<Awaiting>),
     Established(Box<Established>),
 }
 
-/// One side of a conversation.
+/// One side of a double ratchet.
 pub(crate) struct Ratchet(State);
 
-/// A change that opening a message asks for, computed but not made.
+/// The change of state that an opened message causes, computed but not applied.
 pub(crate) struct Step(StepKind);
 
 enum StepKind {
-    /// A skipped key was used: of the current chain, or of the earlier one at this position.
+    /// The message used a skipped key: of the current chain, or of the past chain at this position.
     Skipped { past: Option<usize>, index: usize },
-    /// The current chain went on.
+    /// The message advances the current chain.
     Chain { key: ChainKey, length: u32, skipped: Vec<SkippedKey> },
-    /// The other side has a new ratchet key.
+    /// The message brings a new ratchet key of the other side.
     Dh(Box<DhStep>),
 }
 
-/// The outcome of a Diffie–Hellman ratchet step: everything that is new after it.
+/// The outcome of a Diffie–Hellman ratchet step: everything that it changes.
 struct DhStep {
     ours: RatchetKeyPair,
     root: RootKey,
     sending: SendingChain,
     receiving: ReceivingChain,
-    /// Keys of the chain before that have not come, and its full length.
+    /// The keys of the previous receiving chain whose messages have not arrived.
     previous_skipped: Vec<SkippedKey>,
+    /// The full length of the previous receiving chain.
     previous_length: u32,
 }
 
-/// The responder before the first message opens: never stored, because it holds the signed prekey's private half.
+/// The responder before it has opened a message. It is never stored, because it holds the signed prekey's private half.
 pub(crate) struct Responder {
     root: RootKey,
     signed_prekey: RatchetKeyPair,
 }
 
 impl Responder {
-    /// `RatchetInitBob`: `SK` becomes the root key, and the signed prekey our first ratchet key.
+    /// Performs `RatchetInitBob`: `SK` becomes the root key, and the signed prekey becomes our first ratchet key.
     pub(crate) fn new(secret: Zeroizing<[u8; 32]>, signed_prekey: RatchetKeyPair) -> Self {
         Self { root: RootKey::new(secret), signed_prekey }
     }
 
-    /// Opens the first message to arrive and goes on as an established ratchet.
+    /// Opens the first message to arrive and returns the established ratchet.
     pub(crate) fn open<R: CryptoRng + ?Sized>(
         self,
         rng: &mut R,
@@ -151,7 +124,7 @@ impl Responder {
 }
 
 impl Ratchet {
-    /// `RatchetInitAlice`: draws our first ratchet key and makes the first DH step against their signed prekey.
+    /// Performs `RatchetInitAlice`: draws our first ratchet key and makes the first DH step against their signed prekey.
     pub(crate) fn initiate<R: CryptoRng + ?Sized>(
         rng: &mut R,
         secret: Zeroizing<[u8; 32]>,
@@ -163,12 +136,12 @@ impl Ratchet {
         Ok(Self(State::Awaiting(Box::new(Awaiting { ours, theirs: *signed_prekey, root, sending }))))
     }
 
-    /// Whether no reply was opened yet.
+    /// Returns whether no reply has been opened yet.
     pub(crate) fn is_awaiting(&self) -> bool {
         matches!(self.0, State::Awaiting(_))
     }
 
-    /// Whether a message under this ratchet key of theirs can belong to no other session.
+    /// Returns whether this is a ratchet key of theirs that the session has seen, so that its messages belong here.
     pub(crate) fn knows(&self, theirs: &PrekeyPublic) -> bool {
         match &self.0 {
             State::Awaiting(_) => false,
@@ -185,7 +158,7 @@ impl Ratchet {
         }
     }
 
-    /// Appends `header ‖ ciphertext ‖ tag` to `out`. `plaintext` appends what is to be encrypted, in place.
+    /// Appends `header ‖ ciphertext ‖ tag` to `out`. The closure appends the plaintext, which is then encrypted in place.
     pub(crate) fn seal(
         &mut self,
         associated_data: &[u8],
@@ -210,7 +183,7 @@ impl Ratchet {
         Ok(())
     }
 
-    /// Opens a message without changing anything; hand the step to [`commit`](Self::commit) to make it count.
+    /// Opens a message without changing the state. Pass the returned step to [`commit`](Self::commit).
     pub(crate) fn open<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,
@@ -232,20 +205,21 @@ impl Ratchet {
         }
     }
 
-    /// Makes a step that [`open`](Self::open) of this same state computed.
+    /// Applies a step that [`open`](Self::open) computed from this same state.
     pub(crate) fn commit(&mut self, step: Step) {
         match (&mut self.0, step.0) {
             (State::Awaiting(_), StepKind::Dh(step)) => {
                 self.0 = State::Established(Box::new(step.establish()));
             }
             (State::Established(state), step) => state.commit(step),
-            // `open` makes no such step while awaiting.
+            // `open` computes no such step while awaiting.
             (State::Awaiting(_), StepKind::Skipped { .. } | StepKind::Chain { .. }) => {}
         }
     }
 }
 
 impl Established {
+    /// Opens a message of the current chain, of a past one, or under a new ratchet key.
     fn open<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,
@@ -271,7 +245,8 @@ impl Established {
         }
         let (plaintext, mut step) =
             DhStep::open(rng, &self.root, &self.ours, self.sending.next, associated_data, header, sealed)?;
-        // `PN` is trusted only now. A chain that ended below what we have of it would contradict messages that we opened.
+        // `PN` is authenticated only now. It cannot be less than what we have of the chain, or messages that we opened would
+        // not exist.
         step.previous_length = header.previous_length.max(current.length);
         step.previous_skipped = skip_to(&mut self.receiving.key.clone(), current.length, step.previous_length)?;
         Ok((plaintext, StepKind::Dh(Box::new(step))))
@@ -306,7 +281,7 @@ impl Established {
 }
 
 impl DhStep {
-    /// `DHRatchet`, with the message that brought the new key: the tag is verified before our next key is drawn.
+    /// Performs `DHRatchet` with the message that brought the new key. The tag is verified before our next key is drawn.
     fn open<R: CryptoRng + ?Sized>(
         rng: &mut R,
         root: &RootKey,
@@ -316,7 +291,7 @@ impl DhStep {
         header: &Header,
         sealed: &[u8],
     ) -> Result<(Zeroizing<Vec<u8>>, Self), OpenError> {
-        if header.number > MAX_SKIP && !without(Countermeasure::SkipLimit) {
+        if refuses(Countermeasure::SkipLimit, header.number > MAX_SKIP) {
             return Err(OpenError::TooFarAhead);
         }
         let (root, mut key) = root.advance(&ours.agree(&header.ratchet_key)?);
@@ -332,22 +307,23 @@ impl DhStep {
         Ok((plaintext, Self { ours, root, sending, receiving, previous_skipped: Vec::new(), previous_length: 0 }))
     }
 
-    /// The state after a first step, which has no receiving chain before it.
+    /// Returns the state after a first step, before which there was no receiving chain.
     fn establish(self) -> Established {
         let Self { ours, root, sending, receiving, previous_skipped: _, previous_length: _ } = self;
         Established { ours, root, sending, receiving, past: PastChains::default() }
     }
 }
 
-/// `SkipMessageKeys`: the keys of `from..until`, at most [`MAX_SKIP`], which is checked before anything is derived.
+/// Performs `SkipMessageKeys`: derives the keys of `from..until`. More than [`MAX_SKIP`] are refused before any is derived.
 fn skip_to(key: &mut ChainKey, from: u32, until: u32) -> Result<Vec<SkippedKey>, OpenError> {
-    if until.checked_sub(from).ok_or(OpenError::TooFarAhead)? > MAX_SKIP && !without(Countermeasure::SkipLimit) {
+    let count = until.checked_sub(from).ok_or(OpenError::TooFarAhead)?;
+    if refuses(Countermeasure::SkipLimit, count > MAX_SKIP) {
         return Err(OpenError::TooFarAhead);
     }
     Ok((from..until).map(|number| SkippedKey { number, key: Box::new(key.advance()) }).collect())
 }
 
-/// The keys of `from..number`, and the key of `number` itself.
+/// Derives the keys of `from..number`, and the key of `number` itself.
 fn skip(key: &mut ChainKey, from: u32, number: u32) -> Result<(Vec<SkippedKey>, MessageKey), OpenError> {
     let skipped = skip_to(key, from, number)?;
     Ok((skipped, key.advance()))

@@ -1,10 +1,10 @@
-//! Strict reading of binary forms: checked, without allocation, and nothing may be left over.
+//! A strict reader of binary forms: every read is checked, nothing is allocated, and leftover bytes are an error.
 
-/// Fewer bytes than the form needs, or more.
+/// The input has fewer bytes than the form needs, or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WrongLength;
 
-/// A cursor over bytes that somebody else wrote.
+/// A cursor over untrusted bytes.
 #[derive(Clone)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -13,6 +13,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    /// Takes the next `LEN` bytes.
     pub(crate) fn array<const LEN: usize>(&mut self) -> Result<&'a [u8; LEN], WrongLength> {
         let (array, rest) = self.0.split_first_chunk().ok_or(WrongLength)?;
         self.0 = rest;
@@ -31,6 +32,7 @@ impl<'a> Reader<'a> {
         self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
+    /// Succeeds only if every byte was read.
     pub(crate) fn end(&self) -> Result<(), WrongLength> {
         if self.0.is_empty() { Ok(()) } else { Err(WrongLength) }
     }
@@ -42,12 +44,14 @@ impl<'a> Reader<'a> {
         self.array().map(|bytes| u16::from_be_bytes(*bytes))
     }
 
+    /// Takes the next `len` bytes.
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], WrongLength> {
         let (bytes, rest) = self.0.split_at_checked(len).ok_or(WrongLength)?;
         self.0 = rest;
         Ok(bytes)
     }
 
+    /// Takes all remaining bytes.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -1,7 +1,7 @@
-//! Safety numbers: what two people compare to know that no one stands between them.
+//! Safety numbers: two people compare them to rule out somebody in the middle.
 //!
-//! Each side's half is over its account id and account identity key, so it survives a change of device and changes with a
-//! new identity:
+//! Each side's half is computed from its account id and account identity key. It stays the same when a device changes, and
+//! changes with a new identity:
 //!
 //! ```text
 //! h₁ = SHA-512("Sealpost Safety Number v1\0" ‖ Encode(account identity key) ‖ account id)
@@ -12,7 +12,7 @@
 //! order are the number: 12 groups of 5 digits, the same on both sides.
 
 use core::fmt;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, or_planted};
 
 use sha2::{Digest as _, Sha512};
 use subtle::ConstantTimeEq as _;
@@ -21,27 +21,29 @@ use crate::identity::AccountIdentityKey;
 use crate::ids::AccountId;
 use crate::labels;
 
-/// SHA-512 computations per half: makes a key whose digits look like another's 5,200 times as costly to search for.
+/// SHA-512 computations for each half. They make searching for a key with the same digits 5,200 times as costly.
 const ITERATIONS: u32 = 5_200;
-/// Bytes of the digest that the digits show, and that the scannable form carries 32 of.
+/// Groups of five digits for each side.
 const GROUPS_A_SIDE: usize = 6;
+/// Bytes of the digest that give one group.
 const GROUP_BYTES: usize = 5;
+/// Bytes of the digest that the scannable form has for each side.
 const FINGERPRINT_LEN: usize = 32;
-/// Digits of a safety number.
+/// The number of digits of a safety number.
 pub const SAFETY_NUMBER_DIGITS: usize = 60;
 
 /// The safety number of two accounts.
 ///
 /// Computing one takes some milliseconds by design. Compare with [`matches_digits`](Self::matches_digits) or
-/// [`matches_scanned`](Self::matches_scanned), which take the same time wherever the difference is.
+/// [`matches_scanned`](Self::matches_scanned), whose time does not depend on where the difference is.
 #[derive(Clone, Copy)]
 pub struct SafetyNumber {
-    /// In ascending order of their digits' bytes.
+    /// Ascending by their digits, so that both sides compute the same number.
     halves: [[u8; FINGERPRINT_LEN]; 2],
 }
 
 impl SafetyNumber {
-    /// The number of two accounts, in either order.
+    /// Computes the number of two accounts; their order makes no difference.
     #[must_use]
     pub fn new(ours: (AccountId, AccountIdentityKey), theirs: (AccountId, AccountIdentityKey)) -> Self {
         let mut halves = [half(ours), half(theirs)];
@@ -49,26 +51,26 @@ impl SafetyNumber {
         Self { halves }
     }
 
-    /// The 60 digits, without spaces.
+    /// Returns the 60 digits without spaces.
     #[must_use]
     pub fn digits(&self) -> String {
         self.halves.iter().flat_map(digits).map(|group| format!("{group:05}")).collect()
     }
 
-    /// Whether these are the number's 60 digits; white space between them is ignored.
+    /// Returns whether `text` has exactly the number's 60 digits, ignoring white space.
     #[must_use]
     pub fn matches_digits(&self, text: &str) -> bool {
         let given: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
         given.as_slice().ct_eq(self.digits().as_bytes()).into()
     }
 
-    /// The scannable form: label ‖ both halves' first 32 bytes.
+    /// Returns the scannable form: label ‖ the first 32 bytes of both halves.
     #[must_use]
     pub fn to_scannable(&self) -> Vec<u8> {
         [labels::SAFETY_NUMBER_QR, self.halves.as_flattened()].concat()
     }
 
-    /// Whether a scanned code is this number's.
+    /// Returns whether a scanned code is this number's.
     #[must_use]
     pub fn matches_scanned(&self, scanned: &[u8]) -> bool {
         scanned.ct_eq(&self.to_scannable()).into()
@@ -76,7 +78,7 @@ impl SafetyNumber {
 }
 
 fn half((account, identity): (AccountId, AccountIdentityKey)) -> [u8; FINGERPRINT_LEN] {
-    let identity = if without(Countermeasure::IdentityPin) { [0; 33] } else { identity.encode() };
+    let identity = or_planted(Countermeasure::IdentityPin, identity.encode(), [0; 33]);
     let mut digest = Sha512::new()
         .chain_update(labels::SAFETY_NUMBER)
         .chain_update(identity)
@@ -90,7 +92,7 @@ fn half((account, identity): (AccountId, AccountIdentityKey)) -> [u8; FINGERPRIN
     half
 }
 
-/// The digits of a half, as numbers below 100,000.
+/// Returns the digits of a half as numbers below 100,000.
 fn digits(half: &[u8; FINGERPRINT_LEN]) -> [u32; GROUPS_A_SIDE] {
     let mut groups = [0; GROUPS_A_SIDE];
     for (group, bytes) in groups.iter_mut().zip(half.chunks_exact(GROUP_BYTES)) {
@@ -101,7 +103,7 @@ fn digits(half: &[u8; FINGERPRINT_LEN]) -> [u32; GROUPS_A_SIDE] {
 }
 
 impl fmt::Display for SafetyNumber {
-    /// 12 groups of 5 digits, separated by spaces.
+    /// Writes 12 groups of 5 digits, separated by spaces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, group) in self.halves.iter().flat_map(digits).enumerate() {
             let separator = if index == 0 { "" } else { " " };

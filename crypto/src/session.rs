@@ -1,4 +1,4 @@
-//! One session: a ratchet, what it was agreed from, and how it may be used.
+//! One session: a ratchet, the keys that it was agreed from, and whether it can send.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -13,23 +13,24 @@ use crate::ratchet::{OpenError, Ratchet, Responder, SealError, Step};
 use crate::x3dh::{self, OurPrekeys, TheirKeys};
 use x25519_dalek::StaticSecret;
 
-/// Which side began.
+/// Which side started the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Initiator,
     Responder,
 }
 
+/// A ratchet session with a device.
 pub(crate) struct Session {
     pub(crate) ratchet: Ratchet,
     pub(crate) associated_data: Box<[u8]>,
     pub(crate) role: Role,
     pub(crate) names: InitialNames,
-    /// Set after a rollback: sending on could use a message key twice.
+    /// Set after a rollback, because sending could then use a message key twice.
     pub(crate) receive_only: bool,
 }
 
-/// Why a session did not open a message.
+/// Why a session could not open a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionOpenError {
     Ratchet(OpenError),
@@ -43,7 +44,7 @@ impl From<OpenError> for SessionOpenError {
 }
 
 impl Session {
-    /// X3DH as the initiator, and the ratchet on top of it.
+    /// Runs X3DH as the initiator and starts the ratchet.
     pub(crate) fn initiate<R: CryptoRng + ?Sized>(
         rng: &mut R,
         local: &LocalDevice<'_>,
@@ -71,7 +72,8 @@ impl Session {
         })
     }
 
-    /// X3DH as the responder, completed by the message that asks for it: a session that opened nothing never exists.
+    /// Runs X3DH as the responder and opens the message that asked for it, so that a session exists only once it has opened a
+    /// message.
     pub(crate) fn respond<R: CryptoRng + ?Sized>(
         rng: &mut R,
         local: &LocalDevice<'_>,
@@ -100,7 +102,7 @@ impl Session {
         Ok((unpad(plaintext)?, session))
     }
 
-    /// Encrypts a message, in the initial form until a reply was decrypted.
+    /// Encrypts a message, in the initial form until a reply is decrypted.
     pub(crate) fn encrypt(
         &mut self,
         local: &LocalDevice<'_>,
@@ -116,7 +118,7 @@ impl Session {
         Ok(out)
     }
 
-    /// Opens a message; nothing is changed until the step is committed.
+    /// Opens a message. The session changes only when the returned step is committed.
     pub(crate) fn open<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,

@@ -1,4 +1,4 @@
-//! The stored form of all sessions with one device, versioned, for the vault to encrypt.
+//! The stored form of all sessions with one device. It is versioned, and the vault must encrypt it.
 //!
 //! Label ‖ format (1) ‖ remote device: address (49) ‖ account identity key (32) ‖ device identity key (32) ‖ active (0 or 1)
 //! [‖ session] ‖ archived count (1) ‖ sessions ‖ base key count (u16) ‖ per base key: key (32) ‖ signed prekey id (u32).
@@ -24,24 +24,24 @@ use crate::session::{Role, Session};
 const FORMAT: u8 = 1;
 const INITIATOR: u8 = 1;
 const RESPONDER: u8 = 2;
-/// Both identity keys and an appendix: 257 bytes today.
+/// A bound for reading: both identity keys and an appendix take 257 bytes today.
 const MAX_ASSOCIATED_DATA_LEN: usize = 1_024;
 const BASE_KEY_LEN: usize = PrekeyPublic::LEN + 4;
 
-/// Stored sessions that can't be read: damaged, or written by a newer program.
+/// Why stored sessions could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// Written in a format that this program doesn't know.
+    /// A newer program wrote them in an unknown format.
     #[error("stored sessions have an unknown format")]
     UnknownFormat,
-    /// Not the stored form of any sessions.
+    /// The bytes are not the stored form of any sessions.
     #[error("stored sessions are damaged")]
     Damaged,
 }
 
 impl PairSessions {
-    /// The stored form. It holds every secret of the sessions: encrypt it. Wiped on drop.
+    /// Returns the stored form. It contains every secret of the sessions, so encrypt it. It is wiped on drop.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let sessions = self.active.iter().chain(&self.archived);
@@ -51,7 +51,7 @@ impl PairSessions {
             + (1 + 1 + 2)
             + sessions.map(session_len).sum::<usize>()
             + self.base_keys.len() * BASE_KEY_LEN;
-        // Reserved in full, so that growing leaves no copy of a secret behind.
+        // Reserved in full: a growing buffer would leave copies of secrets behind.
         let mut out = Zeroizing::new(Vec::with_capacity(len));
         out.extend_from_slice(labels::PAIR_SESSIONS_STATE);
         out.push(FORMAT);
@@ -60,7 +60,7 @@ impl PairSessions {
         out.extend_from_slice(self.remote.identity.as_bytes());
         out.push(u8::from(self.active.is_some()));
         self.active.iter().for_each(|session| write_session(session, &mut out));
-        // Neither count passes its limit.
+        // Neither count can exceed its limit, so no conversion saturates.
         out.push(u8::try_from(self.archived.len()).unwrap_or(u8::MAX));
         self.archived.iter().for_each(|session| write_session(session, &mut out));
         out.extend_from_slice(&u16::try_from(self.base_keys.len()).unwrap_or(u16::MAX).to_be_bytes());
@@ -71,13 +71,13 @@ impl PairSessions {
         out
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote, strictly: there is one stored form of any sessions.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, and refuses any other encoding of the same sessions.
     ///
-    /// That each public ratchet key belongs to its secret is not computed again, as it costs 20 µs a session; the vault
+    /// It does not check that each public ratchet key belongs to its secret: that would cost 20 µs a session, and the vault
     /// authenticates what it stores.
     ///
     /// # Errors
-    /// [`StateError`]
+    /// [`StateError`] if the bytes are damaged or of an unknown format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let bytes = bytes.strip_prefix(labels::PAIR_SESSIONS_STATE).ok_or(StateError::Damaged)?;
         let mut reader = Reader::new(bytes);
@@ -125,7 +125,7 @@ fn flag(reader: &mut Reader<'_>) -> Option<bool> {
     }
 }
 
-/// Bytes that [`write_session`] appends.
+/// Returns the number of bytes that [`write_session`] appends.
 fn session_len(session: &Session) -> usize {
     let names = PrekeyPublic::LEN + 4 + 1 + if session.names.one_time_prekey.is_some() { 4 } else { 0 };
     1 + 1 + names + 2 + session.associated_data.len() + session.ratchet.stored_len()
@@ -138,7 +138,7 @@ fn write_session(session: &Session, out: &mut Vec<u8>) {
     });
     out.push(u8::from(session.receive_only));
     session.names.write(out);
-    // Never more than MAX_ASSOCIATED_DATA_LEN.
+    // The length never exceeds MAX_ASSOCIATED_DATA_LEN, so the conversion does not saturate.
     out.extend_from_slice(&u16::try_from(session.associated_data.len()).unwrap_or(u16::MAX).to_be_bytes());
     out.extend_from_slice(&session.associated_data);
     session.ratchet.write(out);

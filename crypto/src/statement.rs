@@ -1,7 +1,7 @@
-//! Statements that a device signs for the server: a login, and each turn of the refresh token.
+//! Statements that a device signs for the server: one for a login, and one for each refresh.
 //!
-//! A stolen refresh token is useless without the device's key, and a statement for one server, session or device can't be
-//! used at another, because all of them are inside the signed bytes.
+//! A stolen refresh token is useless without the device's key. Server, session and device are part of the signed bytes, so a
+//! statement for one cannot be used for another.
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,14 +9,14 @@ use crate::identity::{BadSignature, DeviceIdentityKey, DeviceIdentityKeyPair, Si
 use crate::ids::DeviceAddress;
 use crate::labels;
 
-/// What a device signs when it logs in: its first refresh token belongs to this session.
+/// What a device signs when it logs in: that its first refresh token belongs to this login.
 ///
 /// Signed bytes: label ‖ server (16) ‖ session (16) ‖ address (49) ‖ refresh hash (32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginStatement {
     /// The server's id.
     pub server: [u8; 16],
-    /// The session, drawn by the client so that a repeated request names the same one.
+    /// The login's id, drawn by the client so that a repeated request names the same one.
     pub session: [u8; 16],
     /// The device that logs in.
     pub address: DeviceAddress,
@@ -44,16 +44,16 @@ impl LoginStatement {
     }
 }
 
-/// What a device signs to exchange a refresh token for the next.
+/// What a device signs to exchange a refresh token for the next one.
 ///
 /// Signed bytes: label ‖ server (16) ‖ session (16) ‖ old hash (32) ‖ next hash (32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshStatement {
     /// The server's id.
     pub server: [u8; 16],
-    /// The session that goes on.
+    /// The login's id.
     pub session: [u8; 16],
-    /// [`refresh_token_hash`] of the token that is spent.
+    /// [`refresh_token_hash`] of the token that this spends.
     pub old_hash: [u8; 32],
     /// [`refresh_token_hash`] of its successor, which the client has stored already.
     pub next_hash: [u8; 32],
@@ -79,7 +79,7 @@ impl RefreshStatement {
     }
 }
 
-/// SHA-256 of a refresh token (32 random bytes): all that a server ever learns of it.
+/// Returns the SHA-256 of a refresh token (32 random bytes), which is all that the server stores of it.
 #[must_use]
 pub fn refresh_token_hash(token: &[u8; 32]) -> [u8; 32] {
     Sha256::digest(token).into()

@@ -1,4 +1,4 @@
-//! What several test modules need.
+//! Helpers that several test modules share.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use rand_core::{CryptoRng, Infallible, TryCryptoRng, TryRng};
 
 use crate::*;
 
-/// Gives exactly the bytes it was made with, and fails the test that asks for more.
+/// A generator that returns exactly the bytes it was given, and fails a test that asks for more.
 pub(crate) struct ReplayRng {
     bytes: Vec<u8>,
     used: usize,
@@ -45,14 +45,14 @@ impl TryRng for ReplayRng {
 
 impl TryCryptoRng for ReplayRng {}
 
-/// A generator that repeats itself from run to run.
+/// Returns a generator with the same output in every run.
 pub(crate) fn seeded_rng(seed: u64) -> impl CryptoRng {
     use rand::SeedableRng as _;
     rand::rngs::StdRng::seed_from_u64(seed)
 }
 
-/// Every encoding with which X25519 gives zeros: the points of low order, those above p, and each with the top bit that
-/// X25519 ignores.
+/// Returns every encoding for which X25519 gives zeros: the points of low order, their encodings above p, and each of those
+/// with the top bit set, which X25519 ignores.
 pub(crate) fn low_order_encodings() -> Vec<[u8; 32]> {
     let mut encodings = crate::prekey::LOW_ORDER.to_vec();
     for low in [0xed, 0xee] {
@@ -67,7 +67,7 @@ pub(crate) fn low_order_encodings() -> Vec<[u8; 32]> {
     encodings
 }
 
-/// Every encoding of the eight points of small order that decodes without the strict checks.
+/// Returns every encoding of the eight points of small order that decodes without the strict checks.
 pub(crate) fn small_order_identities() -> Vec<DeviceIdentityKey> {
     let canonical = curve25519_dalek::constants::EIGHT_TORSION.map(|point| point.compress().to_bytes());
     // p and p + 1: second encodings of y = 0 and y = 1. A set sign is a second encoding where x = 0.
@@ -84,7 +84,7 @@ pub(crate) fn small_order_identities() -> Vec<DeviceIdentityKey> {
     encodings.filter_map(|bytes| DeviceIdentityKey::unchecked(&bytes)).collect()
 }
 
-/// A whole device with its account: one person.
+/// A person: an account with one device and its prekeys.
 pub(crate) struct Person {
     pub(crate) account: AccountIdentityKeyPair,
     pub(crate) identity: DeviceIdentityKeyPair,
@@ -97,7 +97,7 @@ pub(crate) struct Person {
 pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 impl Person {
-    /// A person with signed prekey 1 and one-time prekeys 1 to 50.
+    /// Makes a person with signed prekey 1 and one-time prekeys 1 to 50.
     pub(crate) fn new<R: CryptoRng>(rng: &mut R) -> Self {
         let account = AccountIdentityKeyPair::generate(rng);
         let identity = DeviceIdentityKeyPair::generate(rng);
@@ -106,14 +106,7 @@ impl Person {
             registration: RegistrationId::generate(rng),
             identity: identity.public(),
         };
-        let body = DeviceListBody {
-            account: AccountId::generate(rng),
-            account_identity: account.public(),
-            version: 1,
-            previous_hash: [0; 32],
-            new_identity: false,
-            devices: vec![entry],
-        };
+        let body = DeviceListBody::first(AccountId::generate(rng), account.public(), entry);
         let list = DeviceList::sign(&account, body).unwrap();
         let address = list.addresses().next().unwrap();
         let mut person =

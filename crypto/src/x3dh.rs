@@ -1,4 +1,4 @@
-//! X3DH revision 1: two devices that have never met agree on a secret, though one of them is away.
+//! X3DH revision 1: two devices that have never met agree on a secret while one of them is offline.
 //!
 //! With `IKa`, `EKa` of the initiator and `IKb`, `SPKb`, `OPKb` of the responder (section 3.3):
 //!
@@ -8,7 +8,7 @@
 //! AD  = Encode(IKa) ‖ Encode(IKb) ‖ appendix
 //! ```
 //!
-//! This module takes keys that were verified elsewhere and gives a secret; it knows neither sessions nor messages.
+//! This module takes keys that were verified elsewhere and returns a secret. It knows neither sessions nor messages.
 
 use rand_core::CryptoRng;
 use x25519_dalek::{SharedSecret, StaticSecret};
@@ -20,20 +20,20 @@ use crate::kdf;
 use crate::labels;
 use crate::prekey::PrekeyPublic;
 
-/// What an agreement gives: `SK`, from which the ratchet's root chain starts, and `AD`.
+/// The result of an agreement: `SK`, from which the ratchet's root chain starts, and `AD`.
 pub(crate) struct Agreement {
     pub(crate) secret: Zeroizing<[u8; 32]>,
     pub(crate) associated_data: Box<[u8]>,
 }
 
-/// The keys of the device that is written to, all public.
+/// The responder's public keys.
 pub(crate) struct TheirKeys<'a> {
     pub(crate) identity: &'a DeviceIdentityKey,
     pub(crate) signed_prekey: &'a PrekeyPublic,
     pub(crate) one_time_prekey: Option<&'a PrekeyPublic>,
 }
 
-/// The initiator's side. Draws the ephemeral key `EKa`, whose private half does not outlive the call.
+/// Computes the initiator's side. Draws the ephemeral key `EKa`, whose private half is dropped when the call returns.
 pub(crate) fn initiate<R: CryptoRng + ?Sized>(
     rng: &mut R,
     our_identity: &DeviceIdentityKeyPair,
@@ -53,13 +53,13 @@ pub(crate) fn initiate<R: CryptoRng + ?Sized>(
     Ok((agreement, *ephemeral.public()))
 }
 
-/// Our own prekeys' private halves, as the initial message names them.
+/// The private halves of our prekeys that the initial message names.
 pub(crate) struct OurPrekeys<'a> {
     pub(crate) signed: &'a StaticSecret,
     pub(crate) one_time: Option<&'a StaticSecret>,
 }
 
-/// The responder's side: the same secret from the other halves. `base_key` is `EKa`.
+/// Computes the responder's side: the same secret from the other halves. `base_key` is `EKa`.
 pub(crate) fn respond(
     our_identity: &DeviceIdentityKeyPair,
     our_prekeys: &OurPrekeys<'_>,
@@ -84,7 +84,7 @@ fn derive(
     dh3: &SharedSecret,
     dh4: Option<&SharedSecret>,
 ) -> Zeroizing<[u8; 32]> {
-    // Reserved in full, so that growing leaves no copy behind.
+    // Reserved in full: a growing buffer would leave copies of secrets behind.
     let mut input = Zeroizing::new(Vec::with_capacity(5 * 32));
     input.extend_from_slice(&[0xff; 32]);
     for dh in [Some(dh1), Some(dh2), Some(dh3), dh4].into_iter().flatten() {

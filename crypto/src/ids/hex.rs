@@ -7,15 +7,18 @@ use super::ParseIdError;
 /// How many bytes of an identifier `Debug` shows: enough to tell two apart in a log.
 const SHORT_BYTES: usize = 4;
 
+/// Writes all bytes as lower-case hexadecimal.
 pub(crate) fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
+/// Writes the first [`SHORT_BYTES`] and an ellipsis.
 pub(crate) fn write_short(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().take(SHORT_BYTES).try_for_each(|byte| write!(f, "{byte:02x}"))?;
     f.write_str("…")
 }
 
+/// Reads exactly `LEN` bytes of lower-case hexadecimal.
 pub(crate) fn read<const LEN: usize>(text: &str) -> Result<[u8; LEN], ParseIdError> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != LEN || !rest.is_empty() {

@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 use super::message_key::MessageKey;
 use crate::kdf;
 
-/// Input of KDF_CK that gives the message key.
+/// The input of KDF_CK that gives the message key.
 const MESSAGE_KEY_INPUT: &[u8] = &[0x01];
-/// Input of KDF_CK that gives the next chain key.
+/// The input of KDF_CK that gives the next chain key.
 const CHAIN_KEY_INPUT: &[u8] = &[0x02];
 
 /// `CK`, 32 bytes.
@@ -26,7 +26,7 @@ impl ChainKey {
         &self.0
     }
 
-    /// `KDF_CK(CK)`: gives `mk = HMAC(CK, 01)` and becomes `CK' = HMAC(CK, 02)`.
+    /// Performs `KDF_CK(CK)`: returns `mk = HMAC(CK, 01)` and becomes `CK' = HMAC(CK, 02)`.
     pub(crate) fn advance(&mut self) -> MessageKey {
         let mac = kdf::hmac(&self.0);
         let mut message_key = Zeroizing::new([0; 32]);

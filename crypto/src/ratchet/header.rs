@@ -2,12 +2,12 @@
 
 use crate::prekey::{PrekeyError, PrekeyPublic};
 
-/// What a message says about its place in the ratchet. It is authenticated, not encrypted.
+/// The position of a message in the ratchet. It is authenticated, not encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// `DHs`: the sender's ratchet key.
     pub(crate) ratchet_key: PrekeyPublic,
-    /// `PN`: how many messages the sender's previous sending chain had.
+    /// `PN`: the number of messages in the sender's previous sending chain.
     pub(crate) previous_length: u32,
     /// `N`: the message's number in its chain.
     pub(crate) number: u32,
@@ -17,6 +17,7 @@ impl Header {
     /// Length in bytes.
     pub(crate) const LEN: usize = 40;
 
+    /// Returns the wire form.
     pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         let (key, numbers) = bytes.split_at_mut(PrekeyPublic::LEN);
@@ -27,7 +28,7 @@ impl Header {
         bytes
     }
 
-    /// Decodes strictly: a ratchet key that is not canonical or has low order never reaches a key agreement.
+    /// Decodes strictly, so that a ratchet key that is not canonical or has low order never reaches a key agreement.
     pub(crate) fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, PrekeyError> {
         let [key @ .., p0, p1, p2, p3, n0, n1, n2, n3] = bytes;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! `mk`: the key of one message, used once.
+//! `mk`: the key of one message, which is used once.
 
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _, inout::InOutBuf};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 use crate::kdf;
 use crate::labels;
 
-/// Length of the authentication tag in bytes: the full one.
+/// Length of the authentication tag in bytes. It is not truncated.
 pub(crate) const TAG_LEN: usize = 16;
 
-/// A ciphertext or its associated data were not made with this key.
+/// The tag does not verify: the ciphertext or its associated data was not made with this key.
 pub(crate) struct BadTag;
 
-/// A plaintext too long for AES-GCM (2³⁶ bytes); messages are bounded far below.
+/// The plaintext is too long for AES-GCM (2³⁶ bytes). Messages are bounded far below that.
 pub(crate) struct TooLong;
 
 /// `mk`, 32 bytes.
@@ -31,8 +31,8 @@ impl MessageKey {
         &self.0
     }
 
-    /// `HKDF-SHA-256(salt 0³², mk, "Sealpost Message Keys", 44)`: AEAD key (32) ‖ nonce (12). The nonce never repeats under
-    /// a key, because each key makes one message.
+    /// Derives `HKDF-SHA-256(salt 0³², mk, "Sealpost Message Keys", 44)`: AEAD key (32) ‖ nonce (12). The nonce never repeats
+    /// under a key, because each key encrypts one message.
     pub(crate) fn derive(&self) -> Zeroizing<[u8; 44]> {
         kdf::hkdf(&[0; 32], self.0.as_slice(), labels::MESSAGE_KEYS_INFO)
     }
@@ -47,7 +47,7 @@ impl MessageKey {
         (Aes256Gcm::new((&*key).into()), nonce)
     }
 
-    /// Encrypts in place and gives the tag.
+    /// Encrypts in place and returns the tag.
     pub(crate) fn seal(&self, associated_data: &[u8], plaintext: &mut [u8]) -> Result<[u8; TAG_LEN], TooLong> {
         let (aead, nonce) = self.aead();
         let tag = aead

@@ -23,7 +23,8 @@ impl RootKey {
         &self.0
     }
 
-    /// `KDF_RK(RK, DH) = HKDF-SHA-256(salt RK, DH, "Sealpost Root Chain", 64)`: the next root key and a new chain's key.
+    /// Performs `KDF_RK(RK, DH) = HKDF-SHA-256(salt RK, DH, "Sealpost Root Chain", 64)`: returns the next root key and the
+    /// key of a new chain.
     pub(crate) fn advance(&self, dh: &SharedSecret) -> (Self, ChainKey) {
         let output = kdf::hkdf::<64>(&self.0, dh.as_bytes(), labels::ROOT_CHAIN_INFO);
         let (mut root, mut chain) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));

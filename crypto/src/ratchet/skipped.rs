@@ -1,38 +1,38 @@
-//! Skipped message keys: what lets messages arrive out of order (double ratchet revision 4, sections 2.6 and 8.4).
+//! Skipped message keys, with which messages can arrive out of order (double ratchet revision 4, sections 2.6 and 8.4).
 //!
-//! They are kept per chain of the other side, together with how far that chain got, so that a message whose key was used
-//! already is told from one that never had a key.
+//! They are kept per receiving chain, together with the chain's length, so that a message whose key was used already can be
+//! told from one that never had a key.
 
 use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::OpenError;
+use super::error::OpenError;
 use super::message_key::MessageKey;
 use crate::prekey::PrekeyPublic;
 use crate::reader::Reader;
 
-/// Messages that may be skipped in one step. More lets a peer who holds the session make each message cost a millisecond;
-/// fewer breaks a conversation in which a burst was lost.
+/// The most messages that can be skipped in one step. With more, a peer could make each message cost a millisecond; with
+/// fewer, a conversation would break when a burst is lost.
 pub(crate) const MAX_SKIP: u32 = 1_000;
-/// Skipped message keys stored in a session, oldest forgotten first: 72 KiB, two full steps.
+/// The most skipped message keys that a session stores: 72 KiB, two full steps. Beyond that the oldest are forgotten.
 pub(crate) const MAX_STORED: usize = 2_000;
-/// The other side's earlier ratchet keys that a session remembers. A message from before that needs repair.
+/// The most past chains that a session remembers. Messages of earlier ones need repair.
 pub(crate) const MAX_PAST_CHAINS: usize = 5;
 
-/// The key of one message that has not come. Boxed, because the queue that holds it moves its elements.
+/// The key of one message that has not arrived. It is boxed, because the queue that holds it moves its elements.
 pub(crate) struct SkippedKey {
     pub(crate) number: u32,
     pub(crate) key: Box<MessageKey>,
 }
 
-/// What is left of a receiving chain behind its newest message.
+/// The part of a receiving chain behind its newest message.
 pub(crate) struct ChainRest {
-    /// The other side's ratchet key, which names the chain.
+    /// The other side's ratchet key, which identifies the chain.
     pub(crate) theirs: PrekeyPublic,
-    /// Numbers below this had their message key derived: `Nr` of the current chain.
+    /// `Nr`: the message keys of all lower numbers were derived.
     pub(crate) length: u32,
-    /// Numbers below this may have lost their key by age.
+    /// The message keys of lower numbers can have been forgotten for their age.
     pub(crate) forgotten_below: u32,
     /// Ascending by number; each is below `length`.
     pub(crate) keys: VecDeque<SkippedKey>,
@@ -43,10 +43,10 @@ impl ChainRest {
         Self { theirs, length: 0, forgotten_below: 0, keys: VecDeque::new() }
     }
 
-    /// Where the key of this number lies.
+    /// Returns the index of the key with this number.
     pub(crate) fn find(&self, number: u32) -> Result<usize, OpenError> {
         if number >= self.length {
-            // An earlier chain's length came authenticated from the other side: it made no such message.
+            // The other side authenticated the length of a past chain, so it sent no such message.
             return Err(OpenError::AuthenticationFailed);
         }
         self.keys.binary_search_by_key(&number, |skipped| skipped.number).map_err(|_| {
@@ -54,23 +54,24 @@ impl ChainRest {
         })
     }
 
+    /// Drops the oldest key. Returns `false` if there is none.
     fn forget_oldest(&mut self) -> bool {
         let Some(oldest) = self.keys.pop_front() else { return false };
         self.forgotten_below = self.forgotten_below.max(oldest.number.saturating_add(1));
         true
     }
 
-    /// Bytes that [`write`](Self::write) appends.
+    /// Returns the number of bytes that [`write`](Self::write) appends.
     pub(crate) fn stored_len(&self) -> usize {
         PrekeyPublic::LEN + 4 + 4 + 2 + self.keys.len() * (4 + MessageKey::LEN)
     }
 
-    /// Their key (32) ‖ length (u32) ‖ forgotten below (u32) ‖ count (u16) ‖ per key: number (u32) ‖ key (32).
+    /// Appends their key (32) ‖ length (u32) ‖ forgotten below (u32) ‖ count (u16) ‖ per key: number (u32) ‖ key (32).
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.theirs.as_bytes());
         out.extend_from_slice(&self.length.to_be_bytes());
         out.extend_from_slice(&self.forgotten_below.to_be_bytes());
-        // Never more than MAX_STORED.
+        // The count never exceeds MAX_STORED, so the conversion does not saturate.
         out.extend_from_slice(&u16::try_from(self.keys.len()).unwrap_or(u16::MAX).to_be_bytes());
         for skipped in &self.keys {
             out.extend_from_slice(&skipped.number.to_be_bytes());
@@ -78,6 +79,7 @@ impl ChainRest {
         }
     }
 
+    /// Reads what [`write`](Self::write) appended. Returns `None` for any other bytes.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let theirs = PrekeyPublic::from_bytes(reader.array().ok()?).ok()?;
         let length = reader.u32().ok()?;
@@ -100,11 +102,12 @@ impl ChainRest {
     }
 }
 
-/// Earlier chains, oldest first; at most [`MAX_PAST_CHAINS`].
+/// The past receiving chains, oldest first; at most [`MAX_PAST_CHAINS`].
 #[derive(Default)]
 pub(crate) struct PastChains(VecDeque<ChainRest>);
 
 impl PastChains {
+    /// Returns the position of the chain with this ratchet key.
     pub(crate) fn position(&self, theirs: &PrekeyPublic) -> Option<usize> {
         self.0.iter().position(|chain| chain.theirs == *theirs)
     }
@@ -117,6 +120,7 @@ impl PastChains {
         self.0.get_mut(position)
     }
 
+    /// Adds the newest past chain and drops the oldest beyond [`MAX_PAST_CHAINS`].
     pub(crate) fn push(&mut self, chain: ChainRest) {
         if self.0.len() >= MAX_PAST_CHAINS {
             self.0.pop_front();
@@ -124,7 +128,7 @@ impl PastChains {
         self.0.push_back(chain);
     }
 
-    /// Forgets the oldest keys, of the earlier chains first, until at most [`MAX_STORED`] are left in all.
+    /// Drops the oldest keys, those of the oldest chain first, until at most [`MAX_STORED`] are left in all chains.
     pub(crate) fn enforce_limit(&mut self, current: &mut ChainRest) {
         let stored = self.0.iter().map(|chain| chain.keys.len()).sum::<usize>() + current.keys.len();
         let mut excess = stored.saturating_sub(MAX_STORED);
@@ -139,18 +143,19 @@ impl PastChains {
         self.0.iter()
     }
 
-    /// Bytes that [`write`](Self::write) appends.
+    /// Returns the number of bytes that [`write`](Self::write) appends.
     pub(crate) fn stored_len(&self) -> usize {
         1 + self.0.iter().map(ChainRest::stored_len).sum::<usize>()
     }
 
-    /// Count (1) ‖ the chains.
+    /// Appends count (1) ‖ the chains.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        // Never more than MAX_PAST_CHAINS.
+        // The count never exceeds MAX_PAST_CHAINS, so the conversion does not saturate.
         out.push(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
         self.0.iter().for_each(|chain| chain.write(out));
     }
 
+    /// Reads what [`write`](Self::write) appended. Returns `None` for any other bytes.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let count = usize::from(reader.u8().ok()?);
         if count > MAX_PAST_CHAINS {

@@ -15,7 +15,7 @@ const ESTABLISHED: u8 = 2;
 const COMMON_LEN: usize = 1 + RatchetKeyPair::LEN + RootKey::LEN + ChainKey::LEN + 4 + 4;
 
 impl Ratchet {
-    /// Bytes that [`write`](Self::write) appends.
+    /// Returns the number of bytes that [`write`](Self::write) appends.
     pub(crate) fn stored_len(&self) -> usize {
         COMMON_LEN
             + match &self.0 {
@@ -26,6 +26,7 @@ impl Ratchet {
             }
     }
 
+    /// Appends the stored form, with every secret.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let (kind, ours, root, sending) = match &self.0 {
             State::Awaiting(state) => (AWAITING, &state.ours, &state.root, &state.sending),
@@ -48,7 +49,7 @@ impl Ratchet {
         }
     }
 
-    /// Reads strictly what [`write`](Self::write) wrote; `None` for anything else.
+    /// Reads what [`write`](Self::write) appended. Returns `None` for any other bytes.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let kind = reader.u8().ok()?;
         let secret = reader.array().ok()?;
