@@ -13,14 +13,24 @@ use crate::ids::{MessageId, RefreshTokenHash, ServerId, SessionId, StoreId};
 
 /// A value that JSON carries as base64url.
 pub trait Binary: Sized {
-    /// What it is and how long, for error texts and the OpenAPI document.
+    /// What the value is and how long, for error texts and the OpenAPI document.
     const DESCRIPTION: &'static str;
-    /// The longest accepted form, in bytes, checked before decoding.
+    /// The length of the shortest value, in bytes.
+    const BYTES_MIN: usize = Self::BYTES_MAX;
+    /// The length of the longest value, in bytes. It is checked before decoding.
     const BYTES_MAX: usize;
-    /// The bytes to encode.
+    /// Returns the bytes to encode.
     fn binary(&self) -> Cow<'_, [u8]>;
-    /// The value with these bytes; `None` when they are no such value.
+    /// Returns the value with these bytes; `None` when they do not make a valid one.
     fn from_binary(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Reads a value from base64url; `None` when the text or the value is not valid.
+pub(crate) fn decode<T: Binary>(text: &str) -> Option<T> {
+    if text.len() > T::BYTES_MAX.div_ceil(3).saturating_mul(4) {
+        return None;
+    }
+    T::from_binary(&URL_SAFE_NO_PAD.decode(text).ok()?)
 }
 
 /// A [`Binary`] value in a JSON body.
@@ -46,11 +56,7 @@ impl<'de, T: Binary> Deserialize<'de> for B64<T> {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
                 let wrong = || E::custom(format_args!("expected unpadded base64url of {}", T::DESCRIPTION));
-                if text.len() > T::BYTES_MAX.div_ceil(3).saturating_mul(4) {
-                    return Err(wrong());
-                }
-                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-                T::from_binary(&bytes).map(B64).ok_or_else(wrong)
+                decode(text).map(B64).ok_or_else(wrong)
             }
         }
 
@@ -109,24 +115,24 @@ checked! {
     PrekeyPublic, 32, "a prekey (X25519, 32 bytes)";
 }
 
-/// A refresh token: 32 random bytes drawn by the client. It has no `Debug`, and is wiped when dropped.
+/// A refresh token: 32 random bytes drawn by the client. `Debug` does not print it, and it is wiped when dropped.
 #[derive(Clone)]
 pub struct RefreshToken([u8; 32]);
 
 impl RefreshToken {
-    /// The token with these bytes.
+    /// Makes a token of these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The token's bytes.
+    /// Returns the token's bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// SHA-256 of the token, all that a server stores.
+    /// Returns the token's SHA-256, which is all that a server stores.
     #[must_use]
     pub fn hash(&self) -> RefreshTokenHash {
         use sha2::Digest as _;
@@ -150,13 +156,14 @@ fixed! {
     RefreshToken, 32, "a refresh token (32 bytes)";
 }
 
-/// An encoded signed device list, at most [`sealpost_crypto::DEVICE_LIST_MAX_BYTES`] bytes; checked by
-/// [`sealpost_crypto::DeviceList::decode`].
+/// An encoded signed device list of at most [`sealpost_crypto::DEVICE_LIST_MAX_BYTES`] bytes. Nothing else is checked here:
+/// [`sealpost_crypto::DeviceList::decode`] does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedDeviceList(pub Vec<u8>);
 
 impl Binary for EncodedDeviceList {
     const DESCRIPTION: &'static str = "a signed device list";
+    const BYTES_MIN: usize = 1;
     const BYTES_MAX: usize = sealpost_crypto::DEVICE_LIST_MAX_BYTES;
 
     fn binary(&self) -> Cow<'_, [u8]> {

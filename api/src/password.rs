@@ -7,8 +7,13 @@ use zeroize::Zeroize as _;
 
 use crate::limits::{PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES};
 
-/// A password, taken exactly as given: not trimmed, folded, cut or normalised.
-#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+/// A password of 8 to 1,024 bytes of UTF-8, taken exactly as given: not trimmed, folded, cut or normalised.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(format = "password", min_length = 2, max_length = 1024)
+)]
 #[serde(transparent)]
 pub struct Password(String);
 
@@ -24,19 +29,19 @@ pub enum PasswordError {
 }
 
 impl Password {
-    /// The password with this text; see [`check_length`](Self::check_length).
+    /// Makes a password of this text. It may have any length: see [`check_length`](Self::check_length).
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text. Whoever asks for it must not print it.
+    /// Returns the text. The caller must not print or log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether the length lies within the limits.
+    /// Checks that the length lies within the limits.
     ///
     /// # Errors
     /// [`PasswordError`] names the limit.
@@ -64,18 +69,19 @@ impl fmt::Debug for Password {
 }
 
 /// An access token: a JWT to be sent as `Authorization: Bearer`, good for ten minutes.
-#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct AccessToken(String);
 
 impl AccessToken {
-    /// The token with this text.
+    /// Makes a token of this text.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text. Whoever asks for it must not print it.
+    /// Returns the text. The caller must not print or log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

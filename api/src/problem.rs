@@ -1,7 +1,6 @@
 //! The one table of problem codes: code, class, status and text. Bodies take their text from here and nowhere else.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Whose fault a problem is, and so what a client does about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,31 +29,31 @@ macro_rules! problem_codes {
             /// Every code, in the table's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The code as it crosses the wire.
+            /// Returns the code as it crosses the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
 
-            /// Whose fault it is.
+            /// Returns whose fault it is.
             #[must_use]
             pub const fn class(self) -> ProblemClass {
                 match self { $(Self::$variant => ProblemClass::$class,)* }
             }
 
-            /// The HTTP status.
+            /// Returns the HTTP status.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// A sentence for a person.
+            /// Returns a sentence for a person.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
 
-            /// The code with this wire form.
+            /// Returns the code with this wire form.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($code => Some(Self::$variant),)* _ => None }
@@ -118,34 +117,43 @@ problem_codes! {
     DiskFull = "disk_full", Server, 507, "The server's disk is full. Nothing was accepted.";
 }
 
-/// An RFC 9457 body, `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// The body of an error, as RFC 9457 describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// `urn:sealpost:problem:CODE`.
+    /// The problem's URI, which is `urn:sealpost:problem:` and the code.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^urn:sealpost:problem:[a-z_]+$"))]
     pub kind: String,
-    /// The table's sentence.
+    /// A sentence for a person, always the same for a code.
     pub title: String,
     /// The HTTP status.
+    #[cfg_attr(feature = "openapi", schema(minimum = 400, maximum = 599))]
     pub status: u16,
-    /// The stable code.
+    /// The stable code, on which a client can decide.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z_]+$"))]
     pub code: String,
-    /// What to look at, without anything that was typed; absent on 5xx.
+    /// What to look at. It never holds anything that was sent, and is absent on 5xx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Names the request in the server's log.
+    /// The part of the request that a 400 is about: the JSON pointer (RFC 6901) of a body's field, such as
+    /// `/device/signed_prekey/id`, or the name of an argument in the path or query, such as `account_id`. Absent when no single
+    /// part is wrong. It is made of the API's own names and of positions in arrays, never of anything that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The id under which the server's log knows the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// When a retry is of use, in ms from now.
+    /// After how many ms a retry can succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The prekey id in conflict, with `prekey_conflict`.
+    /// The id of the conflicting prekey, with `prekey_conflict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prekey_id: Option<u32>,
 }
 
 impl Problem {
-    /// The body for a code, with the table's text.
+    /// Makes the body for a code, with the table's text.
     #[must_use]
     pub fn new(code: ProblemCode) -> Self {
         Self {
@@ -154,6 +162,7 @@ impl Problem {
             status: code.status(),
             code: code.as_str().to_owned(),
             detail: None,
+            field: None,
             request_id: None,
             retry_after: None,
             prekey_id: None,
