@@ -10,8 +10,6 @@ use crate::support::{Ended, Person, World, finish_with_input, until};
 
 mod away;
 mod found;
-#[path = "../../../server/tests/support/scan.rs"]
-mod scan;
 
 use found::Secrets;
 
@@ -95,7 +93,7 @@ impl Workload {
         let folder = person.profile_folder();
         assert!(folder.join("vault.db-wal").metadata().unwrap().len() > 0, "its journal is written");
         for canaries in [self.texts.canaries(), self.names.canaries(), self.secrets.canaries()] {
-            assert_eq!(canaries.found_below(&folder), Vec::<String>::new(), "beside a running owner");
+            assert_eq!(canaries.found_below(&folder).unwrap(), Vec::<String>::new(), "beside a running owner");
         }
         follower.kill().unwrap();
         follower.wait().unwrap();
@@ -243,9 +241,9 @@ fn nothing_secret_is_in_logs_metrics_stores_or_backups_after_everything_was_done
     }
     assert_eq!(secrets.found_in("what commands print", work.stdout.as_bytes()), nothing);
     for folder in ["server", "backup", "clients"] {
-        assert_eq!(anything.found_below(&world.folder().join(folder)), nothing);
+        assert_eq!(anything.found_below(&world.folder().join(folder)).unwrap(), nothing);
     }
-    assert_eq!(names.found_below(&world.folder().join("clients")), nothing, "a vault hides its people");
+    assert_eq!(names.found_below(&world.folder().join("clients")).unwrap(), nothing, "a vault hides its people");
     let export = fs::read(world.folder().join("canary_alice.json")).unwrap();
     assert_eq!(anything.found_in("an export", &export), nothing);
 
@@ -257,9 +255,16 @@ fn nothing_secret_is_in_logs_metrics_stores_or_backups_after_everything_was_done
     let secrets: Vec<_> = never.raw().collect();
     fs::write(planted.join("vault.db"), [front, &secrets.concat(), back].concat()).unwrap();
     assert!(secrets.len() >= 100 && anything.len() > secrets.len(), "{} canaries", secrets.len());
-    assert_eq!(anything.found_below(&planted).len(), secrets.len(), "every canary is found in a copy of a vault");
+    assert_eq!(
+        anything.found_below(&planted).unwrap().len(),
+        secrets.len(),
+        "every canary is found in a copy of a vault"
+    );
     let typed = Secrets::of(&work.secrets, "a password or passphrase");
-    assert!(typed.canaries().found_below(&world.folder().join("secrets")).len() > 10, "where people keep them");
+    assert!(
+        typed.canaries().found_below(&world.folder().join("secrets")).unwrap().len() > 10,
+        "where people keep them"
+    );
     let shown = work.texts.canaries().found_in("what commands print", work.stdout.as_bytes());
     assert_eq!(shown.len(), work.texts.len() - 1, "all but what was refused");
     for place in ["server/sealpost.db", "backup/sealpost.db"] {

@@ -1,7 +1,6 @@
 //! The reader of sources, on small made-up crates.
 #![cfg(test)]
 
-
 use std::fs;
 use std::path::Path;
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::requests::{Actor, call};
 use super::schema;
-use crate::engine::Engine;
 use crate::server::{Options, TestServer};
+use sealpost_harness::database::Engine;
 
 /// What a document database would take for a query, and what another parser would take for a value.
 fn operators() -> Vec<Value> {
@@ -63,7 +63,7 @@ impl Scene {
     }
 
     async fn on_mongodb() -> Self {
-        let engine = Engine::shared();
+        let engine = Engine::shared().unwrap();
         let address = engine.database();
         let store: Arc<dyn Store> =
             Arc::new(MongoStore::open(&address, &rand_bytes(), SystemClock.now()).await.unwrap());

@@ -11,8 +11,8 @@ use sealpost_api::server::RegistrationPolicy;
 use sealpost_crypto::{AccountId, DeviceId, RegistrationId, Signature};
 
 use crate::account::{Account, Device, PASSWORD, password, path_id, server_id};
-use crate::http::socket::Socket;
 use crate::server::{DAY, Essence, Options, TestServer};
+use crate::socket::Socket;
 
 /// One of each kind whom somebody may ask about.
 struct People {

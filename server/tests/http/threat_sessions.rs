@@ -11,8 +11,8 @@ use sealpost_api::sessions::{RefreshRequest, SessionGrant};
 use sealpost_crypto::DeviceIdentityKeyPair;
 
 use crate::account::{Account, Device, PASSWORD, password, path_id, publish_request, server_id};
-use crate::http::socket::Socket;
 use crate::server::{Options, Reply, TestServer};
+use crate::socket::Socket;
 
 /// How long a socket may outlive its session: a second, and what a busy machine adds.
 const SOCKET_OUTLIVES: Duration = Duration::from_secs(10);

@@ -19,8 +19,8 @@ use sealpost_server::service::passwords::{PasswordCost, PasswordSettings, Passwo
 use tokio::net::TcpStream;
 
 use crate::account::{Account, Device, PASSWORD, password, path_id, server_id};
-use crate::http::socket::Socket;
 use crate::server::{Options, TestServer};
+use crate::socket::Socket;
 
 /// Samples of each class. `SEALPOST_TIME_SAMPLES=100000` is what the threat table asks for; the default is for every build.
 fn samples() -> usize {

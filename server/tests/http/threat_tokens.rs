@@ -6,8 +6,8 @@ use sealpost_api::frames::ClientFrame;
 use sealpost_api::password::AccessToken;
 
 use crate::account::{Account, Device};
-use crate::http::socket::Socket;
 use crate::server::{Essence, Options, Reply, TestServer};
+use crate::socket::Socket;
 
 mod forge;
 

@@ -4,8 +4,8 @@
 use mongodb::bson::{Document, doc};
 use mongodb::options::WriteConcern;
 
-use super::secantusdb;
 use super::world::World;
+use sealpost_harness::database::Database;
 
 /// In every connection string, and in no text.
 const PASSWORD: &str = "hunter2";
@@ -58,7 +58,8 @@ fn a_database_that_cannot_be_reached_is_refused() {
 #[test]
 fn a_replica_set_of_another_name_is_refused() {
     let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost?replicaSet=another&serverSelectionTimeoutMS=300");
     says(&refused(&world, &address), &["no MongoDB primary can be reached"]);
 }
@@ -66,7 +67,8 @@ fn a_replica_set_of_another_name_is_refused() {
 #[test]
 fn a_password_that_is_wrong_or_missing_is_refused() {
     let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run_with(folder.path(), 0, &["--auth"]);
+    let database = Database::start_with(folder.path(), 0, &["--auth"]).unwrap();
+    let listens = database.address().to_owned();
     let wrong = refused(&world, &format!("mongodb://sealpost:hunter2@{listens}/sealpost?authSource=admin"));
     says(&wrong, &["MongoDB refused the name or password"]);
     let missing = refused(&world, &format!("mongodb://{listens}/sealpost"));
@@ -76,7 +78,8 @@ fn a_password_that_is_wrong_or_missing_is_refused() {
 #[test]
 fn a_server_on_its_own_is_refused() {
     let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run_with(folder.path(), 0, &["--standalone"]);
+    let database = Database::start_with(folder.path(), 0, &["--standalone"]).unwrap();
+    let listens = database.address().to_owned();
     let said = refused(&world, &format!("mongodb://{listens}/sealpost"));
     says(&said, &["a server on its own does not keep what it confirmed"]);
 }
@@ -84,7 +87,8 @@ fn a_server_on_its_own_is_refused() {
 #[tokio::test]
 async fn a_store_of_a_newer_program_is_refused() {
     let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost");
     let beside = mongodb::Client::with_uri_str(&address).await.unwrap();
     let meta = beside.database("sealpost").collection::<Document>("meta");
@@ -95,7 +99,8 @@ async fn a_store_of_a_newer_program_is_refused() {
 #[tokio::test]
 async fn a_weak_write_concern_in_the_address_is_not_followed() {
     let (folder, mut world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     // One that cannot be met shows whether it is followed.
     let address = format!("mongodb://{listens}/sealpost?w=5&journal=false&readConcernLevel=local");
     let beside = mongodb::Client::with_uri_str(&address).await.unwrap().database("other").collection::<Document>("a");

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::Signal;
 use sealpost_api::frames::{ClientFrame, ServerFrame};
 
-use super::scan::Canaries;
 use super::world::{Client, Person, Running, World, plain_get};
+use sealpost_harness::scan::Canaries;
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -138,12 +138,12 @@ async fn threat_62_a_stolen_database_or_backup_holds_no_password_token_private_k
     assert!(made.success());
     server.signal(Signal::TERM);
     assert!(server.ended().success());
-    let never = Canaries::new(secrets.never);
+    let never = Canaries::new(secrets.never).unwrap();
     assert!(never.len() >= 100, "{} canaries", never.len());
-    let stored = Canaries::new(secrets.stored);
+    let stored = Canaries::new(secrets.stored).unwrap();
     for folder in [world.data(), backup] {
-        assert_eq!(never.found_below(&folder), Vec::<String>::new());
-        assert_eq!(stored.found_below(&folder).len(), stored.len(), "the search finds what is there");
+        assert_eq!(never.found_below(&folder).unwrap(), Vec::<String>::new());
+        assert_eq!(stored.found_below(&folder).unwrap().len(), stored.len(), "the search finds what is there");
         // What a thief learns: who there is, on which devices with which public keys, and who waits for how much from whom.
         let connection = rusqlite::Connection::open(folder.join("sealpost.db")).unwrap();
         let mut select = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1").unwrap();
@@ -163,7 +163,7 @@ async fn threat_69_nothing_that_people_send_is_in_the_logs_metrics_or_panics() {
     let server = world.start(&FLAGS);
     let secrets = workload(&server).await;
     let metrics = plain_get(&server.text("private"), "/metrics").await.1;
-    let canaries = Canaries::new(secrets.never.into_iter().chain(secrets.stored).collect());
+    let canaries = Canaries::new(secrets.never.into_iter().chain(secrets.stored).collect()).unwrap();
     assert!(canaries.len() >= 100, "{} canaries", canaries.len());
     let log = server.log();
     assert!(log.contains("request_id") && metrics.contains("sealpost_logins_total"));

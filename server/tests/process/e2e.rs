@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::nginx::Proxied;
-use super::secantusdb;
 use super::world::{Running, World};
+use sealpost_harness::database::Database;
 
 /// Every step, in its order.
 const STEPS: [&str; 9] = ["server", "register", "look up", "take", "connect", "send", "deliver", "ack", "delete"];
@@ -157,7 +157,8 @@ fn the_doctor_goes_through_nginx() {
 #[test]
 fn the_doctor_finds_a_server_on_mongodb_well() {
     let folder = tempfile::tempdir().unwrap();
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let mut world = World::new();
     let address = format!("mongodb://{listens}/sealpost");
     let server = world.start(&["--listen", "127.0.0.1:0", "--store", &address]);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::secantusdb;
 use super::world::World;
+use sealpost_harness::database::Database;
 
 /// Alice's.
 const PASSWORD: &str = "correct horse battery";
@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn a_server_on_mongodb_outlives_its_database() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let port = listens.rsplit_once(':').unwrap().1.parse().unwrap();
     let mut world = World::new();
     let address = world.file("store");
@@ -29,7 +30,7 @@ async fn a_server_on_mongodb_outlives_its_database() {
     drop(database);
     assert_eq!(client.get("/readyz").await.0, 503);
     assert_eq!(log_in().await, 503, "refused, and worth another try");
-    let _database = tokio::task::spawn_blocking(move || secantusdb::run(folder.path(), port).0).await.unwrap();
+    let _database = tokio::task::spawn_blocking(move || Database::start(folder.path(), port).unwrap()).await.unwrap();
     let begin = Instant::now();
     while client.get("/readyz").await.0 != 200 {
         assert!(begin.elapsed() < PATIENCE, "it did not come back:\n{}", server.log());
@@ -46,7 +47,8 @@ fn the_doctor_says_what_serve_would_refuse() {
         let output = world.command().arg("doctor").args(flags).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    let (database, listens) = secantusdb::run_with(&folder.path().join("good"), 0, &[]);
+    let database = Database::start_with(&folder.path().join("good"), 0, &[]).unwrap();
+    let listens = database.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost");
     let (code, said) = doctor(&["--store", &address]);
     assert!(code == Some(0) && said.contains("good     topology    the replica set"), "{said}");
@@ -55,7 +57,8 @@ fn the_doctor_says_what_serve_would_refuse() {
     let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(code == Some(0) && lines.iter().all(|line| line["severity"] != "refused"), "{said}");
     drop(database);
-    let (_alone, listens) = secantusdb::run_with(&folder.path().join("alone"), 0, &["--standalone"]);
+    let alone = Database::start_with(&folder.path().join("alone"), 0, &["--standalone"]).unwrap();
+    let listens = alone.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost");
     let (code, said) = doctor(&["--store", &address]);
     assert!(code == Some(1) && said.contains("refused  topology"), "{said}");

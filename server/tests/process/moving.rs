@@ -20,8 +20,8 @@ use sealpost_server::store::transfer::{
 };
 use serde_json::Value;
 
-use super::secantusdb;
 use super::world::{Person, Socket, World};
+use sealpost_harness::database::Database;
 
 const PASSWORD: &str = "correct horse battery";
 /// Messages in each queue of the store that is moved with interruptions.
@@ -86,7 +86,8 @@ async fn sent(socket: &mut Socket, number: u64) {
 #[tokio::test]
 async fn people_go_on_where_they_were_on_mongodb_and_back() {
     let folder = tempfile::tempdir().unwrap();
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost");
     let mut world = World::new();
     let embedded = format!("embedded:{}", world.data().display());
@@ -350,7 +351,8 @@ fn whole(verified: &Value) {
 #[tokio::test]
 async fn a_move_that_is_killed_goes_on_and_ends_whole_in_both_directions() {
     let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run(&folder.path().join("mongodb"), 0);
+    let database = Database::start(&folder.path().join("mongodb"), 0).unwrap();
+    let listens = database.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost");
     filled(&world.data()).await;
     let from = format!("embedded:{}", world.data().display());
@@ -392,7 +394,8 @@ async fn a_move_that_is_killed_goes_on_and_ends_whole_in_both_directions() {
 #[tokio::test]
 async fn a_target_that_lost_something_meanwhile_is_found_out() {
     let (folder, world) = (tempfile::tempdir().unwrap(), World::new());
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let address = format!("mongodb://{listens}/sealpost");
     filled(&world.data()).await;
     let from = format!("embedded:{}", world.data().display());

@@ -6,8 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use sealpost_client::vault::{Table, Value, Vault, VaultError, VaultKeySource, VaultTransaction};
 use sealpost_crypto::OneTimePrekeyPair;
-
-use super::scan::Canaries;
+use sealpost_harness::scan::Canaries;
 
 /// Secrets by their kind; the same one is counted once.
 #[derive(Default)]
@@ -41,7 +40,7 @@ impl Secrets {
             let name = format!("{kind} {:?}", String::from_utf8_lossy(secret));
             forms(secret).map(move |(form, bytes)| (format!("{name} as {form}"), bytes))
         });
-        Canaries::new(forms.collect())
+        Canaries::new(forms.collect()).unwrap()
     }
 
     /// Each as it is.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
-use super::super::secantusdb;
 use super::super::world::{Running, World};
 use super::world::Nats;
+use sealpost_harness::database::Database;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -57,7 +57,8 @@ async fn relay_is(node: &Running, state: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_is_believed_by_its_authority_and_believes_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    let (_database, listens) = secantusdb::run(&folder.path().join("database"), 0);
+    let database = Database::start(&folder.path().join("database"), 0).unwrap();
+    let listens = database.address().to_owned();
     let (ours, other) = (Authority::new(folder.path(), "ours"), Authority::new(folder.path(), "other"));
     ours.issue("server", ExtendedKeyUsagePurpose::ServerAuth);
     ours.issue("node", ExtendedKeyUsagePurpose::ClientAuth);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::nginx::{TEMPLATE, free_port, serves};
-use super::super::secantusdb::{self, Database};
 use super::super::world::{Client, Person, Running, World};
+use sealpost_harness::database::Database;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Everybody's.
@@ -201,7 +201,8 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn start(with: With) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (database, listens) = secantusdb::run(&folder.path().join("database"), 0);
+        let database = Database::start(&folder.path().join("database"), 0).unwrap();
+        let listens = database.address().to_owned();
         let mut nats = Nats::new();
         if with.nats {
             nats.start();
@@ -267,7 +268,7 @@ impl Cluster {
     }
 
     pub(super) fn start_database(&mut self) {
-        self.database = Some(secantusdb::run(&self.folder.path().join("database"), self.database_port).0);
+        self.database = Some(Database::start(&self.folder.path().join("database"), self.database_port).unwrap());
     }
 
     pub(super) fn kill_nginx(&mut self) {

@@ -10,25 +10,22 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 
 use super::{Io, PATIENCE, Person};
 
-pub(in crate::process) struct Socket {
+pub(crate) struct Socket {
     pub(super) socket: WebSocketStream<Box<dyn Io>>,
 }
 
 impl Socket {
-    pub(in crate::process) async fn put(&mut self, frame: ClientFrame) {
+    pub(crate) async fn put(&mut self, frame: ClientFrame) {
         self.socket.send(Message::Binary(frame.encode())).await.unwrap();
     }
 
     /// Fails when the connection has ended.
-    pub(in crate::process) async fn try_put(
-        &mut self,
-        frame: ClientFrame,
-    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    pub(crate) async fn try_put(&mut self, frame: ClientFrame) -> Result<(), tokio_tungstenite::tungstenite::Error> {
         self.socket.send(Message::Binary(frame.encode())).await
     }
 
     /// Says goodbye and waits for the server's, unless the connection has ended or ends.
-    pub(in crate::process) async fn try_close(&mut self) {
+    pub(crate) async fn try_close(&mut self) {
         let goodbye = async {
             if self.socket.close(None).await.is_ok() {
                 while let Some(Ok(_)) = self.socket.next().await {}
@@ -37,12 +34,12 @@ impl Socket {
         let _in_vain = tokio::time::timeout(PATIENCE, goodbye).await;
     }
 
-    pub(in crate::process) async fn send(&mut self, number: u64, to: &Person, text: &str) {
+    pub(crate) async fn send(&mut self, number: u64, to: &Person, text: &str) {
         self.try_send(number, to, text).await.unwrap();
     }
 
     /// Fails when the connection has ended.
-    pub(in crate::process) async fn try_send(
+    pub(crate) async fn try_send(
         &mut self,
         number: u64,
         to: &Person,
@@ -59,19 +56,19 @@ impl Socket {
     }
 
     /// Says goodbye and waits for the server's, so that it has read everything before.
-    pub(in crate::process) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.socket.close(None).await.unwrap();
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 
     /// Bytes as they are. Whether the server took them.
-    pub(in crate::process) async fn raw(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) -> bool {
         let stream = self.socket.get_mut();
         stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok()
     }
 
     /// Waits for the end of the socket: its close code.
-    pub(in crate::process) async fn closed(&mut self) -> Option<u16> {
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
             if let Err(code) = self.next().await {
                 return code;
@@ -80,7 +77,7 @@ impl Socket {
     }
 
     /// The next frame, or the close code.
-    pub(in crate::process) async fn next(&mut self) -> Result<ServerFrame, Option<u16>> {
+    pub(crate) async fn next(&mut self) -> Result<ServerFrame, Option<u16>> {
         loop {
             match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server said nothing") {
                 Some(Ok(Message::Binary(bytes))) => return Ok(ServerFrame::decode(bytes).unwrap()),
@@ -91,7 +88,7 @@ impl Socket {
         }
     }
 
-    pub(in crate::process) async fn frame(&mut self) -> ServerFrame {
+    pub(crate) async fn frame(&mut self) -> ServerFrame {
         self.next().await.unwrap()
     }
 }

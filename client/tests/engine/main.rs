@@ -7,22 +7,13 @@
     reason = "tests fail by panicking, and so does the model of the server when it is misused"
 )]
 
-#[path = "engine/support.rs"]
 mod support;
 
-#[path = "engine/accounts.rs"]
 mod accounts;
-#[path = "engine/crashes.rs"]
 mod crashes;
-#[path = "engine/devices.rs"]
 mod devices;
-#[path = "engine/floods.rs"]
 mod floods;
-#[path = "engine/impostors.rs"]
 mod impostors;
-#[path = "engine/mallory.rs"]
 mod mallory;
-#[path = "engine/messages.rs"]
 mod messages;
-#[path = "engine/recovery.rs"]
 mod recovery;

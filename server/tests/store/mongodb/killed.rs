@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use sealpost_server::store::{AcceptOutcome, StoreError};
 
-use crate::secantusdb;
-use crate::support::{any, open};
+use crate::mongodb::support::{any, open};
 use crate::world::{NOW, Person, size};
+use sealpost_harness::database::Database;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_was_accepted_is_lost_or_doubled_when_the_database_is_killed() {
@@ -17,7 +17,8 @@ async fn nothing_that_was_accepted_is_lost_or_doubled_when_the_database_is_kille
     // `SEALPOST_DATABASE_KILLS=100` is the long form.
     let kills = size("SEALPOST_DATABASE_KILLS", 3) as u64;
     let folder = tempfile::tempdir().unwrap();
-    let (first, listens) = secantusdb::run(folder.path(), 0);
+    let first = Database::start(folder.path(), 0).unwrap();
+    let listens = first.address().to_owned();
     let port = listens.rsplit_once(':').unwrap().1.parse().unwrap();
     let mut database = Some(first);
     let address = format!("mongodb://{listens}/sealpost?serverSelectionTimeoutMS=1000");
@@ -65,9 +66,9 @@ async fn nothing_that_was_accepted_is_lost_or_doubled_when_the_database_is_kille
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let folder = folder.path().to_owned();
-        let (child, again) = tokio::task::spawn_blocking(move || secantusdb::run(&folder, port)).await.unwrap();
-        assert_eq!(again, listens);
-        database = Some(child);
+        let again = tokio::task::spawn_blocking(move || Database::start(&folder, port).unwrap()).await.unwrap();
+        assert_eq!(again.address(), listens);
+        database = Some(again);
     }
     while accepted.load(Ordering::Relaxed) < (kills + 1) * 40 {
         tokio::time::sleep(Duration::from_millis(5)).await;

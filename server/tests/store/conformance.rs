@@ -3,49 +3,22 @@
 //! A case is a function over `Arc<dyn Store>`; a back end joins by adding a module like those below. After each case
 //! the back end checks its own invariants.
 
-#[cfg(test)]
-#[path = "store_conformance/accounts.rs"]
 mod accounts;
-#[cfg(test)]
-#[path = "store_conformance/admin.rs"]
 mod admin;
-#[cfg(test)]
-#[path = "store_conformance/device_lists.rs"]
 mod device_lists;
-#[cfg(test)]
-#[path = "support/mongodb.rs"]
-mod engine;
-#[cfg(test)]
-#[path = "store_conformance/expiry.rs"]
 mod expiry;
-#[cfg(test)]
-#[path = "store_conformance/nodes.rs"]
 mod nodes;
-#[cfg(test)]
-#[path = "store_conformance/prekeys.rs"]
 mod prekeys;
-#[cfg(test)]
-#[path = "store_conformance/queue.rs"]
 mod queue;
-#[cfg(test)]
-#[path = "store_conformance/queue_places.rs"]
 mod queue_places;
-#[cfg(test)]
-#[path = "support/secantusdb.rs"]
-mod secantusdb;
-#[cfg(test)]
-#[path = "store_conformance/sessions.rs"]
 mod sessions;
-#[cfg(test)]
-#[path = "store_conformance/world.rs"]
-mod world;
 
 /// Names every case once, and makes a test of each for the back end whose `run` is given.
 macro_rules! cases {
     ($run:path => $($module:ident: $($name:ident)*;)*) => {$($(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            $run(crate::$module::$name).await;
+            $run(crate::conformance::$module::$name).await;
         }
     )*)*};
 }
@@ -144,7 +117,6 @@ macro_rules! conformance {
     };
 }
 
-#[cfg(test)]
 mod embedded {
     use std::future::Future;
     use std::sync::Arc;
@@ -169,7 +141,6 @@ mod embedded {
     conformance!(run);
 }
 
-#[cfg(test)]
 mod mongodb {
     use std::future::Future;
     use std::sync::Arc;
@@ -178,11 +149,11 @@ mod mongodb {
     use sealpost_server::store::Store;
     use sealpost_server::store::mongodb::MongoStore;
 
-    use crate::engine::Engine;
+    use sealpost_harness::database::Engine;
 
     /// A database for each case, checked and opened again at its end.
     async fn run<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
-        let engine = Engine::shared();
+        let engine = Engine::shared().unwrap();
         let address = engine.database();
         let store = Arc::new(MongoStore::open(&address, &[7; 48], SystemClock.now()).await.unwrap());
         case(Arc::clone(&store) as Arc<dyn Store>).await;

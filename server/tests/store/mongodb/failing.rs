@@ -5,7 +5,7 @@ use sealpost_api::frames::ExpiryReason;
 use sealpost_crypto::UnixMillis;
 use sealpost_server::store::{AcceptOutcome, PublishOutcome, QueueItem, StoreError};
 
-use crate::support::{Scene, binary, of};
+use crate::mongodb::support::{Scene, binary, of};
 use crate::world::{DAY, NOW, Person, rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

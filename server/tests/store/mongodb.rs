@@ -1,40 +1,14 @@
 //! What only a store for many nodes can be asked: several nodes at once, a database that dies, and steps that broke off.
 
-#[cfg(test)]
-#[path = "store_mongodb/broken_off.rs"]
 mod broken_off;
-#[cfg(test)]
-#[path = "store_mongodb/doubt.rs"]
 mod doubt;
-#[cfg(test)]
-#[path = "support/mongodb.rs"]
-mod engine;
-#[cfg(test)]
-#[path = "store_mongodb/failing.rs"]
 mod failing;
-#[cfg(test)]
-#[path = "store_mongodb/killed.rs"]
 mod killed;
-#[cfg(test)]
-#[path = "store_mongodb/nodes.rs"]
 mod nodes;
-#[cfg(test)]
-#[path = "store_mongodb/opening.rs"]
 mod opening;
-#[cfg(test)]
-#[path = "store_mongodb/removed.rs"]
 mod removed;
-#[cfg(test)]
-#[path = "store_mongodb/round_trips.rs"]
 mod round_trips;
-#[cfg(test)]
-#[path = "support/secantusdb.rs"]
-mod secantusdb;
-#[cfg(test)]
-#[path = "store_conformance/world.rs"]
-mod world;
 
-#[cfg(test)]
 mod support {
     use std::sync::Arc;
 
@@ -45,8 +19,8 @@ mod support {
     use sealpost_server::store::Store;
     use sealpost_server::store::mongodb::MongoStore;
 
-    use crate::engine::Engine;
     use crate::world::S;
+    use sealpost_harness::database::Engine;
 
     /// A node's store on this database.
     pub(crate) async fn open(address: &str, node: u8) -> Arc<MongoStore> {
@@ -76,7 +50,7 @@ mod support {
 
     impl Scene {
         pub(crate) async fn new() -> Self {
-            let engine = Engine::shared();
+            let engine = Engine::shared().unwrap();
             let address = engine.database();
             let (store, database) = (open(&address, 1).await, beside(&address).await);
             let s = any(&store);

@@ -7,9 +7,9 @@ use sealpost_server::store::{
 };
 use tokio::sync::Mutex;
 
-use crate::engine::Engine;
-use crate::support::{any, open};
+use crate::mongodb::support::{any, open};
 use crate::world::{LIMITS, NOW, Person, S, fresh, one_time, rows, size};
+use sealpost_harness::database::Engine;
 
 async fn three(address: &str) -> [S; 3] {
     [any(&open(address, 1).await), any(&open(address, 2).await), any(&open(address, 3).await)]
@@ -17,7 +17,7 @@ async fn three(address: &str) -> [S; 3] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_500_concurrent_registrations_on_three_nodes_gets_the_name() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let nodes = three(&engine.database()).await;
     let people: Vec<_> = (0..500).map(|_| Person::new("popular")).collect();
     let tasks: Vec<_> = people
@@ -44,7 +44,7 @@ async fn one_of_500_concurrent_registrations_on_three_nodes_gets_the_name() {
 async fn threat_2_no_one_time_prekey_is_taken_twice_on_three_nodes() {
     // `SEALPOST_CLUSTER_TAKES=100000` is the long form.
     let takes = size("SEALPOST_CLUSTER_TAKES", 5_000);
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let nodes = three(&engine.database()).await;
     let alice = Person::register(&nodes[0], "alice", 1).await;
     let address = alice.devices[0].address;
@@ -91,7 +91,7 @@ async fn threat_2_no_one_time_prekey_is_taken_twice_on_three_nodes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_on_another_node_ends_what_the_former_may_do() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let [one, two, _] = three(&engine.database()).await;
     let alice = Person::register(&one, "alice", 1).await;
     let mut bob = Person::register(&one, "bob", 1).await;
@@ -109,7 +109,7 @@ async fn a_connection_on_another_node_ends_what_the_former_may_do() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_a_sender_who_moves_between_nodes_come_in_order() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let nodes = three(&engine.database()).await;
     let mut alice = Person::register(&nodes[0], "alice", 1).await;
     let bob = Person::register(&nodes[0], "bob", 1).await;
@@ -124,7 +124,7 @@ async fn messages_of_a_sender_who_moves_between_nodes_come_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_that_one_node_was_told_of_is_known_on_all() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let address = engine.database();
     let (one, two) = (open(&address, 1).await, open(&address, 2).await);
     let alice = Person::register(&any(&one), "alice", 1).await;
@@ -139,7 +139,7 @@ async fn a_restore_that_one_node_was_told_of_is_known_on_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_that_fill_one_queue_keep_its_quota_and_every_senders_order() {
     const EACH: u64 = 12;
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let address = engine.database();
     let (first, nodes) = (open(&address, 4).await, three(&address).await);
     let bob = Person::register(&nodes[0], "bob", 2).await;

@@ -4,9 +4,9 @@ use sealpost_server::domain::clock::{Clock as _, SystemClock};
 use sealpost_server::store::mongodb::{MongoStore, OpenError};
 use sealpost_server::store::{SchemaStatus, Store as _};
 
-use crate::engine::Engine;
-use crate::secantusdb;
-use crate::support::{beside, open};
+use crate::mongodb::support::{beside, open};
+use sealpost_harness::database::Database;
+use sealpost_harness::database::Engine;
 
 fn now() -> UnixMillis {
     SystemClock.now()
@@ -14,7 +14,7 @@ fn now() -> UnixMillis {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_start_at_once_agree_on_schema_and_ids() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let address = engine.database();
     let before = MongoStore::schema_status(&address).await.unwrap();
     assert_eq!(before, SchemaStatus { current: 0, newest: 1, missing: vec!["initial"] });
@@ -40,7 +40,7 @@ async fn nodes_that_start_at_once_agree_on_schema_and_ids() {
 
 #[tokio::test]
 async fn a_store_of_a_newer_program_is_refused_and_not_touched() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let address = engine.database();
     let meta = beside(&address).await.collection::<Document>("meta");
     meta.insert_one(doc! { "_id": "schema", "version": 99_i64 }).await.unwrap();
@@ -68,14 +68,15 @@ async fn an_address_that_cannot_be_used_is_explained_without_being_shown() {
 #[tokio::test]
 async fn threat_65_a_database_that_would_lose_what_it_confirmed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let (_database, listens) = secantusdb::run_with(folder.path(), 0, &["--standalone"]);
+    let database = Database::start_with(folder.path(), 0, &["--standalone"]).unwrap();
+    let listens = database.address().to_owned();
     let error = MongoStore::open(&format!("mongodb://{listens}/sealpost"), &[1; 48], now()).await.unwrap_err();
     assert!(matches!(error, OpenError::Unfit(_)) && error.to_string().contains("rs.initiate()"), "{error}");
 }
 
 #[tokio::test]
 async fn a_clock_that_is_far_off_is_refused_and_nothing_is_made() {
-    let engine = Engine::shared();
+    let engine = Engine::shared().unwrap();
     let address = engine.database();
     let error = MongoStore::open(&address, &[1; 48], now().saturating_add(3_600_000)).await.unwrap_err();
     assert!(error.to_string().contains("time server"), "{error}");

@@ -5,7 +5,7 @@ use sealpost_api::frames::MissedReason;
 use sealpost_crypto::UnixMillis;
 use sealpost_server::store::{AcceptOutcome, ExpiredRows, QueueItem, QueueLimits, StoreError};
 
-use crate::support::{Scene, any, binary, of, open};
+use crate::mongodb::support::{Scene, any, binary, of, open};
 use crate::world::{DAY, LIMITS, NOW, Person, rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,8 @@
 //! The native transport against real TLS servers on this machine.
+#![cfg(test)]
 #![cfg(feature = "native")]
 
-#[cfg(test)]
-mod native {
-    mod http;
-    mod server;
-    mod stream;
-    mod trust;
-}
+mod http;
+mod server;
+mod stream;
+mod trust;

@@ -8,7 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use sealpost_crypto::UnixMillis;
 use sealpost_server::store::{CreateAccount, PublishList, PublishOutcome, StoreError};
 
-use crate::support::{Scene, any, binary, open};
+use crate::mongodb::support::{Scene, any, binary, open};
 use crate::world::{DAY, NOW, Person, S, fresh, rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

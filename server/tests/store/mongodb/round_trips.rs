@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::secantusdb;
-use crate::support::{any, open};
+use crate::mongodb::support::{any, open};
 use crate::world::{NOW, Person, rows};
+use sealpost_harness::database::Database;
 
 /// Commands by name.
 type Counts = Arc<Mutex<BTreeMap<String, usize>>>;
@@ -74,7 +74,8 @@ async fn many_messages_and_acks_at_once_share_their_round_trips() {
     const EACH: u64 = 8;
     const MESSAGES: usize = PAIRS * EACH as usize;
     let folder = tempfile::tempdir().unwrap();
-    let (_database, listens) = secantusdb::run(folder.path(), 0);
+    let database = Database::start(folder.path(), 0).unwrap();
+    let listens = database.address().to_owned();
     let (way, counts) = counted(&listens).await;
     let store = open(&format!("mongodb://{way}/sealpost"), 1).await;
     let s = any(&store);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use sealpost_crypto::OneTimePrekey;
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 
-use crate::scan::Canaries;
 use crate::world::{NOW, Person, S, one_time, rows};
+use sealpost_harness::scan::Canaries;
 
 /// Far longer than a reader is in the way.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ fn canaries(person: &Person, one_time: &[OneTimePrekey], texts: &[String]) -> Ca
     }
     canaries.extend(one_time.iter().map(|key| ("a one-time prekey".to_owned(), key.key.as_bytes().to_vec())));
     canaries.extend(texts.iter().map(|text| (format!("\"{text}\""), text.as_bytes().to_vec())));
-    Canaries::new(canaries)
+    Canaries::new(canaries).unwrap()
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn of_an_erased_account_nothing_is_left_in_the_database_or_its_log() {
     erased.devices[0].send(&store, 101, &other, "accepted for somebody else").await;
     let canaries = canaries(&erased, &keys, &texts);
     assert!(canaries.len() > 500);
-    assert!(canaries.found_below(&path).len() > 400, "the search finds what is there");
+    assert!(canaries.found_below(&path).unwrap().len() > 400, "the search finds what is there");
 
     // A reader is in the way for a moment; the log is emptied nevertheless.
     let reader = rusqlite::Connection::open(path.join("sealpost.db")).unwrap();
@@ -75,7 +75,7 @@ async fn of_an_erased_account_nothing_is_left_in_the_database_or_its_log() {
         assert!(begin.elapsed() < PATIENCE, "the log was not emptied");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(canaries.found_below(&path), Vec::<String>::new());
+    assert_eq!(canaries.found_below(&path).unwrap(), Vec::<String>::new());
     assert_eq!(other.devices[0].texts(&store).await.len(), 1, "what was accepted for others stays");
     assert_eq!(store.device(other.devices[0].address).await.unwrap().unwrap().queued_messages, 1);
 }
@@ -136,7 +136,7 @@ async fn what_a_killed_server_left_in_the_log_is_gone_after_the_next_start() {
         fs::copy(path.join(name), copy.join(name)).unwrap();
     }
     let canaries = canaries(&alice, &[], &[]);
-    assert!(!canaries.found_below(&copy).is_empty(), "the search finds what is there");
+    assert!(!canaries.found_below(&copy).unwrap().is_empty(), "the search finds what is there");
     // A backup is on its way already; the log is emptied when it is done.
     let backup = rusqlite::Connection::open(copy.join("sealpost.db")).unwrap();
     backup.execute_batch("BEGIN; SELECT count(*) FROM accounts").unwrap();
@@ -144,7 +144,7 @@ async fn what_a_killed_server_left_in_the_log_is_gone_after_the_next_start() {
     let again = open(&copy);
     backup.execute_batch("COMMIT").unwrap();
     let begin = Instant::now();
-    while !canaries.found_below(&copy).is_empty() {
+    while !canaries.found_below(&copy).unwrap().is_empty() {
         assert!(begin.elapsed() < PATIENCE, "the log was not emptied");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

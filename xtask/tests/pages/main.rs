@@ -1,6 +1,4 @@
 //! What the pages say about the tree is true.
+#![cfg(test)]
 
-#[cfg(test)]
-mod pages {
-    mod docs;
-}
+mod docs;
