@@ -44,7 +44,7 @@ const WHEELS: [Wheel; 2] = [
         sha256: "a77fc08b43232ae420f9b3824c0342a1e58d657a8eb9daa86c3c16fd91e255f0",
         folder: "secantusdb",
         holds: ("secantusdb.scripts/secantusd-rs", true),
-        tests: "binary(store_mongodb) | test(/(^|::)(mongodb|bad_stores|cluster|moving|e2e)::/)",
+        tests: "test(/(^|::)(mongodb|bad_stores|cluster|moving|e2e)::/)",
     },
 ];
 
