@@ -1,7 +1,7 @@
 //! The frames of `GET /v1/stream`: decoded, checked and typed. The protobuf shapes are in `proto/stream.proto`.
 //!
 //! A frame is one binary WebSocket message. Decoding checks every length and count, so that the rest of a program only
-//! meets ids of the right size; ciphertexts are slices of the received buffer and are not copied.
+//! sees ids of the right size. Ciphertexts are slices of the received buffer and are not copied.
 
 use bytes::Bytes;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId};
@@ -21,13 +21,13 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/sealpost.v1.rs"));
 }
 
-/// Why bytes are no frame.
+/// Why bytes are not a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Longer than [`FRAME_MAX_BYTES`].
+    /// The frame is longer than [`FRAME_MAX_BYTES`].
     #[error("the frame is too large")]
     TooLarge,
-    /// Not protobuf, or of an unknown kind.
+    /// The bytes are not protobuf, or the frame is of an unknown kind.
     #[error("the frame could not be decoded")]
     Undecodable,
     /// A field has a wrong length, count or value.
@@ -35,7 +35,7 @@ pub enum FrameError {
     Field(&'static str),
 }
 
-/// Whom a [`Send`] is for.
+/// The devices that a [`Send`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendKind {
     /// Every device of the account, all or nothing.
@@ -49,76 +49,77 @@ pub enum SendKind {
 pub struct Copy {
     /// The device.
     pub device: DeviceId,
-    /// Its registration, as the sender knows it.
+    /// The device's registration that the sender knows.
     pub registration: RegistrationId,
-    /// 1 to 98,304 bytes; the bound is checked where it is accepted, so that it can be answered by number.
+    /// The ciphertext, of 1 to 98,304 bytes. Its length is checked when the message is accepted, so that the refusal
+    /// can name the number.
     pub ciphertext: Bytes,
 }
 
 /// A message to an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
-    /// Belongs to its bytes for ever.
+    /// The number, which belongs to its bytes for ever.
     pub number: MessageNumber,
     /// The recipient.
     pub to: AccountId,
-    /// To all of its devices or to one.
+    /// Whether all devices or one get a copy.
     pub kind: SendKind,
-    /// At most eight, with distinct device ids.
+    /// The copies: at most eight, with distinct device ids.
     pub copies: Vec<Copy>,
 }
 
-/// What a client sends.
+/// A frame from a client.
 #[derive(Clone, Debug)]
 pub enum ClientFrame {
-    /// An access token: a browser's first frame, or a renewal.
+    /// An access token: the first frame of a browser, or a renewal.
     Auth {
         /// The token.
         token: AccessToken,
     },
     /// A message.
     Send(Send),
-    /// Rows that the device has made durable.
+    /// Acknowledges rows that the device has stored durably.
     Ack {
         /// 1 to 256 row ids delivered on this connection.
         ids: Vec<RowId>,
     },
-    /// Answered by [`ServerFrame::Pong`].
+    /// A ping, which [`ServerFrame::Pong`] answers.
     Ping {
-        /// Echoed.
+        /// A value that the answer repeats.
         nonce: u64,
     },
 }
 
-/// The first frame of a server.
+/// The content of a server's first frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
-    /// The epoch of this connection, already durable.
+    /// The epoch of this connection, which is already durable.
     pub connection_epoch: ConnectionEpoch,
     /// The device's key epoch.
     pub key_epoch: KeyEpoch,
-    /// Another value than before: the store was restored from a backup.
+    /// The store's id. A new value means that the store was restored from a backup.
     pub store: StoreId,
     /// The node's name.
     pub node: String,
-    /// Rows waiting for this device.
+    /// The number of rows that wait for this device.
     pub pending: u64,
-    /// The highest number accepted from this device; 0 when none was.
+    /// The highest number accepted from this device, or 0.
     pub highest_number: MessageNumber,
 }
 
 /// A queued message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deliver {
-    /// Names the row in an `Ack`.
+    /// The row id, which an `Ack` names.
     pub id: RowId,
-    /// The sender device, as the server saw it; the encryption proves it.
+    /// The sender device that the server reports. Only the encryption proves it.
     pub from: DeviceAddress,
     /// The sender device's number.
     pub number: MessageNumber,
-    /// ms since 1970, the server's clock.
+    /// The time of acceptance by the server's clock, in ms since 1970.
     pub accepted_at: u64,
-    /// The device's copy.
+    /// The copy for this device.
     pub ciphertext: Bytes,
 }
 
@@ -127,7 +128,7 @@ pub struct Deliver {
 pub enum SkipReason {
     /// Its queue is full.
     QueueFull,
-    /// It has not come for 30 days.
+    /// It has not connected for 30 days.
     Dormant,
 }
 
@@ -140,33 +141,33 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
-/// A message was accepted: durable for every device of the recipient but the skipped ones.
+/// The answer to an accepted message, which is durable for every device of the recipient except the skipped ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// The sender's number.
     pub number: MessageNumber,
-    /// Devices without a copy.
+    /// The devices without a copy.
     pub skipped: Vec<Skipped>,
-    /// ms since 1970; 0 when this number had been accepted before.
+    /// The time of acceptance, in ms since 1970; 0 if the number had been accepted before.
     pub accepted_at: u64,
 }
 
-/// A message was not accepted.
+/// The answer to a message that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The sender's number.
     pub number: MessageNumber,
     /// Why.
     pub code: ProblemCode,
-    /// Devices of the current list without a copy.
+    /// The devices of the current list without a copy.
     pub missing: Vec<DeviceId>,
-    /// Devices with a copy that are not in the list.
+    /// The devices with a copy that are not in the list.
     pub extra: Vec<DeviceId>,
-    /// Devices whose registration is another one now.
+    /// The devices whose registration has changed.
     pub stale: Vec<DeviceId>,
-    /// Some copies may be durable: the outcome is unknown.
+    /// Whether some copies can be durable, so that the outcome is unknown.
     pub maybe_stored: bool,
-    /// ms until a retry is of use; 0 when it never is.
+    /// The time in ms until a retry can succeed; 0 if it never can.
     pub retry_after: u64,
 }
 
@@ -181,14 +182,14 @@ pub enum ExpiryReason {
     AccountDeleted,
 }
 
-/// Messages of this device that will not be delivered: a durable notice, acked like a message.
+/// Messages of this device that will not be delivered. This is a durable notice, acked like a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expired {
-    /// Names the notice in an `Ack`.
+    /// The row id, which an `Ack` names.
     pub id: RowId,
     /// The recipient device.
     pub to: DeviceAddress,
-    /// This device's numbers.
+    /// The numbers of the messages.
     pub numbers: Vec<MessageNumber>,
     /// Why.
     pub reason: ExpiryReason,
@@ -205,60 +206,61 @@ pub enum MissedReason {
     Expired,
 }
 
-/// How many messages of one sender device this device will never get: a durable notice, acked like a message.
+/// The number of one sender device's messages that this device will never get. This is a durable notice, acked like a
+/// message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
-    /// Names the notice in an `Ack`.
+    /// The row id, which an `Ack` names.
     pub id: RowId,
     /// The sender device.
     pub from: DeviceAddress,
-    /// How many.
+    /// The number of messages.
     pub count: u64,
     /// Why.
     pub reason: MissedReason,
 }
 
-/// What a server sends.
+/// A frame from a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFrame {
     /// The first frame.
     Welcome(Welcome),
     /// A message.
     Deliver(Deliver),
-    /// All that waited has been delivered on this connection.
+    /// Everything that waited has been delivered on this connection.
     Drained,
-    /// Accepted.
+    /// A message was accepted.
     Sent(Sent),
-    /// Not accepted.
+    /// A message was not accepted.
     Refused(Refused),
-    /// One-time prekeys run low.
+    /// Few one-time prekeys are left.
     PrekeysLow {
-        /// How many are left.
+        /// The number that is left.
         left: u32,
     },
-    /// Own messages that will not be delivered.
+    /// Messages of this device will not be delivered.
     Expired(Expired),
-    /// An account has another device list: a hint.
+    /// A hint that an account has a new device list.
     DeviceListChanged {
         /// The account.
         account: AccountId,
         /// The list's version.
         version: u64,
     },
-    /// Others' messages that will not be delivered.
+    /// Messages to this device will not be delivered.
     Missed(Missed),
-    /// Answers a ping.
+    /// The answer to a ping.
     Pong {
-        /// As in the ping.
+        /// The value of the ping.
         nonce: u64,
     },
-    /// Something sent could not be used; nothing was changed.
+    /// A frame of the client could not be used. Nothing was changed.
     Error {
         /// Why.
         code: ProblemCode,
-        /// What to look at.
+        /// What to check.
         detail: String,
-        /// The socket ends after this frame.
+        /// Whether the stream ends after this frame.
         close: bool,
     },
 }

@@ -9,13 +9,13 @@ macro_rules! bytes_id {
         pub struct $name([u8; $length]);
 
         impl $name {
-            /// The id with these bytes.
+            /// Wraps the bytes; every value is a valid id.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; $length]) -> Self {
                 Self(bytes)
             }
 
-            /// The id's bytes.
+            /// Returns the id's bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $length] {
                 &self.0
@@ -51,38 +51,41 @@ macro_rules! number_id {
 }
 
 bytes_id!(
-    /// A login on one device (16 random bytes drawn by the client, so that a repeated request is recognised).
+    /// The id of a login on one device: 16 random bytes drawn by the client, so that a repeated request is recognised.
     SessionId, 16
 );
 bytes_id!(
-    /// Names the server in everything that a device signs for it (16 random bytes, drawn at its first start).
+    /// The id of the server, which is part of everything that a device signs for it: 16 random bytes, drawn at its
+    /// first start.
     ServerId, 16
 );
 bytes_id!(
-    /// Changes whenever the store is restored from a backup (16 random bytes).
+    /// The id of the store's state, which changes whenever the store is restored from a backup: 16 random bytes.
     StoreId, 16
 );
 bytes_id!(
-    /// Names a message across every re-encryption (16 random bytes, inside the plaintext only).
+    /// The id of a message, which stays the same however often it is encrypted: 16 random bytes, known to sender and
+    /// recipients only.
     MessageId, 16
 );
 bytes_id!(
-    /// SHA-256 of a refresh token (32 bytes); the server knows nothing else of it.
+    /// The SHA-256 of a refresh token (32 bytes). The server stores nothing else of the token.
     RefreshTokenHash, 32
 );
 number_id!(
-    /// A sender device's number of one sending, from 1 for each registration.
+    /// The number that a sender device gives one sending, counted from 1 for each registration.
     MessageNumber, u64
 );
 number_id!(
-    /// A row of a device's queue, or a notice; named in an `Ack`.
+    /// The id of a row in a device's queue, which an `Ack` names.
     RowId, u64
 );
 number_id!(
-    /// Counts the sockets of one device; the newest wins.
+    /// The count of a device's streams. The newest stream wins.
     ConnectionEpoch, u64
 );
 number_id!(
-    /// Rises when a restore emptied a device's one-time prekeys; an upload names the one it was made for.
+    /// The key epoch, which rises when a restore discarded a device's one-time prekeys. An upload names the epoch that
+    /// it was made for.
     KeyEpoch, u32
 );

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::limits::{USERNAME_MAX_BYTES, USERNAME_MIN_BYTES};
 
-/// Names that nobody may register, because they would be taken for the operator or for a path of the API.
+/// Names that nobody can register, because they would be taken for the operator or for a path of the API.
 const RESERVED: [&str; 24] = [
     "abuse",
     "account",
@@ -37,16 +37,16 @@ const RESERVED: [&str; 24] = [
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Username(String);
 
-/// Why a text is no username that can be registered.
+/// Why a text cannot be registered as a username.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsernameError {
-    /// Shorter than 3 or longer than 32 bytes.
+    /// It is shorter than 3 or longer than 32 bytes.
     #[error("a username has 3 to 32 characters")]
     Length,
-    /// A character outside `a–z 0–9 _ .`, or another first character than a letter.
+    /// It contains a character outside `a–z 0–9 _ .`, or does not start with a letter.
     #[error("a username starts with a letter and holds only the letters a to z, digits, '_' and '.'")]
     Character,
-    /// The name is kept for the operator.
+    /// It is reserved for the operator.
     #[error("this username is reserved")]
     Reserved,
 }
@@ -55,7 +55,7 @@ impl Username {
     /// Folds ASCII capitals and checks length, characters and reserved names.
     ///
     /// # Errors
-    /// A [`UsernameError`] that says what is wrong.
+    /// [`UsernameError`] says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         if !(USERNAME_MIN_BYTES..=USERNAME_MAX_BYTES).contains(&text.len()) {
             return Err(UsernameError::Length);
@@ -74,7 +74,7 @@ impl Username {
         Ok(Self(folded))
     }
 
-    /// The folded name.
+    /// Returns the folded name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Facts and rules that need no store, no network and no clock of their own.
+//! Values and rules that need no store, no network and no clock of their own.
 
 pub mod address;
 pub mod clock;

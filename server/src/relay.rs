@@ -1,8 +1,8 @@
 //! Hints from one node to the others: *this device has new rows*, *these sessions ended*.
 //!
-//! The store is the truth and a hint may be lost, forged or late. So a hint carries ids and nothing else, whoever hears one
-//! looks into the store, and a node that hears of others only through a relay, or not at all, sweeps its connected devices
-//! besides. A back end hands what it hears to a [`Listener`].
+//! The store is the truth, and a hint can be lost, forged or late. A hint therefore carries only ids, and a node that
+//! hears one looks into the store. A node also sweeps its connected devices without hints, unless it is the only node.
+//! A back end passes what it hears to a [`Listener`].
 
 use sealpost_api::ids::SessionId;
 use sealpost_crypto::{AccountId, DeviceAddress};
@@ -10,34 +10,34 @@ use sealpost_crypto::{AccountId, DeviceAddress};
 pub mod local;
 pub mod nats;
 
-/// What one node tells the others.
+/// A message from one node to the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// The device's queue has new rows.
     Wake(DeviceAddress),
-    /// The device has a new connection, which may be on another node than the one before.
+    /// The device has a new connection, possibly on another node than before.
     Connected(DeviceAddress),
-    /// These sessions are over.
+    /// These logins have ended.
     SessionsEnded(Vec<SessionId>),
     /// The account has another device list.
     DeviceListChanged(AccountId),
 }
 
-/// How a node hears of the others.
+/// How a node learns what the others did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayState {
-    /// There are no others.
+    /// There are no other nodes.
     Local,
-    /// There may be others, and nothing carries hints: what they do is found by looking into the store.
+    /// There can be other nodes, and nothing carries hints: the node finds what they did by looking into the store.
     Absent,
-    /// Hints come and go.
+    /// The relay is connected.
     Connected,
-    /// There should be a relay, and it cannot be reached: as if it were absent, until it is back.
+    /// The relay is configured but cannot be reached. The node behaves as without a relay until it can.
     Disconnected,
 }
 
 impl RelayState {
-    /// A word for health, metrics and logs.
+    /// Returns a word for health pages, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,40 +49,41 @@ impl RelayState {
     }
 }
 
-/// What a relay has carried since the process began.
+/// Counts of what a relay has carried since the process began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelayCounts {
-    /// Hints handed to the relay.
+    /// Hints passed to the relay.
     pub sent: u64,
-    /// Hints heard that could be read.
+    /// Hints that were heard and decoded.
     pub heard: u64,
-    /// Hints that were not carried, or could not be read: the sweep finds what they were about.
+    /// Hints that were dropped or could not be decoded. The sweep finds what they were about.
     pub dropped: u64,
 }
 
-/// Carries hints between nodes. Publishing never waits and never fails: what gets lost is found by the sweep.
+/// Carries hints between nodes. Publishing never waits and never fails, because the sweep finds what a lost hint was
+/// about.
 pub trait Relay: Send + Sync + 'static {
-    /// Tells every other node.
+    /// Sends a hint to every other node.
     fn publish(&self, hint: Hint);
 
-    /// How the node hears of the others.
+    /// Returns how the node learns what the others did.
     fn state(&self) -> RelayState;
 
-    /// What was carried.
+    /// Returns the counts of what was carried.
     fn counts(&self) -> RelayCounts {
         RelayCounts::default()
     }
 
-    /// Whether there are no other nodes, so that nothing can be missed and nothing needs to be swept.
+    /// Returns whether this is the only node, so that nothing can be missed and nothing has to be swept.
     fn is_local(&self) -> bool {
         self.state() == RelayState::Local
     }
 }
 
-/// Hears what other nodes publish. No method waits.
+/// A receiver of the hints of other nodes. No method waits.
 pub trait Listener: Send + Sync + 'static {
-    /// A hint, from another node or forged.
+    /// Handles a hint, which another node sent or somebody forged.
     fn heard(&self, hint: Hint);
-    /// Hints may have been missed.
+    /// Handles that hints may have been missed.
     fn missed(&self);
 }

@@ -1,7 +1,7 @@
-//! The rules of the server: who may do what, in which order it is checked, and what is told to whom.
+//! The rules of the server: who can do what, in which order it is checked, and who learns about it.
 //!
-//! Nothing here knows actix or a database. Time, randomness, store, relay and limits are handed in with [`Core`], so that
-//! the whole of it can run inside a test that owns the clock.
+//! Nothing here knows actix or a database. Time, randomness, store, relay and limits are passed in with [`Core`], so
+//! that a test with its own clock can run all of it.
 
 use std::sync::Arc;
 
@@ -39,17 +39,17 @@ use passwords::Passwords;
 use stream::StreamSettings;
 use tokens::Tokens;
 
-/// What an operator chooses and the services need.
+/// The operator's choices that the services need.
 #[derive(Clone, Debug)]
 pub struct ServiceSettings {
-    /// Who may register.
+    /// Who can register.
     pub registration: RegistrationPolicy,
-    /// Key of the hash under which the names of deleted accounts stay retired. 32 random bytes, kept for as long as the
-    /// store: with another key, every retired name could be registered again.
+    /// The key of the hash under which the names of deleted accounts stay retired: 32 random bytes, kept as long as the
+    /// store. With another key every retired name could be registered again.
     pub retired_names_key: RetiredNamesKey,
-    /// Quotas of the queues.
+    /// The quotas of the queues.
     pub queue: QueueLimits,
-    /// Times of the stream.
+    /// The times of the streams.
     pub stream: StreamSettings,
 }
 
@@ -60,7 +60,7 @@ pub(crate) use accounts::retired_name;
 pub struct RetiredNamesKey([u8; 32]);
 
 impl RetiredNamesKey {
-    /// The key with these 32 bytes.
+    /// Wraps the key's 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -79,32 +79,32 @@ impl std::fmt::Debug for RetiredNamesKey {
     }
 }
 
-/// Everything that the services work with, built once at start.
+/// Everything that the services use. It is built once at the start.
 pub struct Core {
-    /// The truth.
+    /// The store, which is the truth.
     pub store: Arc<dyn Store>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Salts, invites and request ids.
+    /// The source of salts, invites and request ids.
     pub random: Arc<dyn Random>,
-    /// The sockets of this node.
+    /// The streams of this node.
     pub hub: Arc<Hub>,
-    /// Hints to other nodes.
+    /// The way of hints to other nodes.
     pub relay: Arc<dyn Relay>,
-    /// Every rate limit.
+    /// The rate limits.
     pub limiter: Limiter,
-    /// Access tokens.
+    /// Issues and checks access tokens.
     pub tokens: Tokens,
-    /// Password hashing.
+    /// Hashes passwords.
     pub passwords: Passwords,
-    /// Counters.
+    /// The counters.
     pub metrics: Arc<dyn ServiceMetrics>,
     /// The operator's choices.
     pub settings: ServiceSettings,
 }
 
 impl Core {
-    /// Ends the sockets of sessions that are over, here and on every other node.
+    /// Ends the streams of logins that have ended, here and on every other node.
     pub fn end_sockets(&self, sessions: &[SessionId]) {
         if !sessions.is_empty() {
             self.hub.close_sessions(sessions, CloseReason::SessionEnded);
@@ -112,7 +112,7 @@ impl Core {
         }
     }
 
-    /// Tells devices, wherever they are connected, that their queue holds something new.
+    /// Tells devices on any node that their queue has something new.
     pub fn wake(&self, devices: &[DeviceAddress]) {
         for address in devices {
             self.hub.wake(address);
@@ -127,36 +127,36 @@ impl Core {
     }
 }
 
-/// The services; cheap to clone. Their methods stand in one file a resource.
+/// The services, which are cheap to clone. Each resource has a file with its methods.
 #[derive(Clone)]
 pub struct Services {
     core: Arc<Core>,
 }
 
 impl Services {
-    /// The services over this core.
+    /// Creates the services over a core.
     #[must_use]
     pub fn new(core: Arc<Core>) -> Self {
         Self { core }
     }
 
-    /// What they work with.
+    /// Returns what the services use.
     #[must_use]
     pub fn core(&self) -> &Arc<Core> {
         &self.core
     }
 
-    /// Whether the store takes writes.
+    /// Checks that the store takes writes.
     ///
     /// # Errors
-    /// What a write would be answered.
+    /// The error that a write would get.
     pub async fn ready(&self) -> Result<(), ServiceError> {
         Ok(self.core.store.ready().await?)
     }
 }
 
-/// Who calls: an authenticated device with a live session. Only [`Services::authenticate`] makes one, so that a service
-/// which takes it cannot be called without.
+/// The authenticated device that calls, with a live login. Only [`Services::authenticate`] creates one, so that no
+/// service that takes it can be called without authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
@@ -164,9 +164,9 @@ pub struct Caller {
     pub account: AccountId,
     /// The device, of that account.
     pub address: DeviceAddress,
-    /// The session.
+    /// The login.
     pub session: SessionId,
-    /// The session's generation.
+    /// The login's generation.
     pub generation: u32,
     /// When the access token expires.
     pub expires_at: UnixMillis,

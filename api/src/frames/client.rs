@@ -12,7 +12,7 @@ impl ClientFrame {
     /// Decodes and checks one frame. Ciphertexts share the buffer.
     ///
     /// # Errors
-    /// [`FrameError`]; nothing of the frame may be used then.
+    /// [`FrameError`]; no part of the frame may be used then.
     pub fn decode(bytes: Bytes) -> Result<Self, FrameError> {
         use proto::client_frame::Frame;
         match decode::<proto::ClientFrame>(bytes)?.frame.ok_or(FrameError::Undecodable)? {
@@ -23,7 +23,7 @@ impl ClientFrame {
         }
     }
 
-    /// The frame's bytes.
+    /// Returns the frame's bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         use proto::client_frame::Frame;

@@ -80,7 +80,7 @@ impl ServerFrame {
         })
     }
 
-    /// The frame's bytes.
+    /// Returns the frame's bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         use proto::server_frame::Frame;

@@ -1,4 +1,4 @@
-//! Where a request comes from, as far as limits care.
+//! The addresses that requests come from, as rate limits use them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const MAPPED_BITS: u8 = 96;
 const ADDRESS_BITS: u8 = 128;
 
-/// The network that an address counts for: the whole IPv4 address (mapped, as `::ffff:a.b.c.d`), or the /64 of an IPv6
-/// one, because that is what a single customer is given.
+/// Returns the network that an address is counted for: the whole IPv4 address (mapped, as `::ffff:a.b.c.d`), or the /64
+/// of an IPv6 address, because a single customer is given a /64.
 #[must_use]
 pub fn client_network(address: IpAddr) -> [u8; 16] {
     match address {
@@ -26,21 +26,21 @@ pub fn client_network(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// An address, or all that share its first bits: `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32`.
+/// An address, or all addresses with the same first bits: `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange {
     address: IpAddr,
-    /// Leading bits that count, of the address's own form.
+    /// The number of leading bits that are compared, in the address's own form.
     bits: u8,
 }
 
-/// A text that names no range of addresses.
+/// The text is not a range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no address and no range such as 10.0.0.0/8")]
 pub struct AddressRangeError(String);
 
 impl AddressRange {
-    /// Whether the address is in it. An IPv4 address and its IPv6-mapped form are the same.
+    /// Returns whether the range contains the address. An IPv4 address and its IPv6-mapped form are the same.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let skipped = if self.address.is_ipv4() { MAPPED_BITS } else { 0 };
@@ -91,27 +91,28 @@ impl<'de> Deserialize<'de> for AddressRange {
     }
 }
 
-/// The proxies whose word counts about where a request comes from. Anyone else could choose the address that limits count for.
+/// The proxies that are believed about where a request comes from. Anyone else could choose the address that rate
+/// limits count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TrustedProxies(Vec<AddressRange>);
 
 impl TrustedProxies {
-    /// Those on this machine.
+    /// Returns the proxies on this machine.
     #[must_use]
     pub fn loopback() -> Self {
         let range = |address, bits| AddressRange { address, bits };
         Self(vec![range(IpAddr::from([127, 0, 0, 0]), 8), range(IpAddr::V6(Ipv6Addr::LOCALHOST), ADDRESS_BITS)])
     }
 
-    /// Whether this peer is one of them.
+    /// Returns whether this peer is one of the proxies.
     #[must_use]
     pub fn contains(&self, peer: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(peer))
     }
 }
 
-/// Addresses and ranges with commas between them; `true` for this machine's, `false` for none.
+/// Reads addresses and ranges separated by commas, `true` for this machine's, or `false` for none.
 impl FromStr for TrustedProxies {
     type Err = AddressRangeError;
 

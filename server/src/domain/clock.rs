@@ -1,19 +1,19 @@
-//! Time and randomness as values that are handed in, so that a test says what time it is and a simulation replays.
+//! Time and randomness as arguments, so that a test sets the time and a simulation can be replayed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::TryRng as _;
 use sealpost_crypto::UnixMillis;
 
-/// Says what time it is.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since 1970.
+    /// Returns the current time in milliseconds since 1970.
     fn now(&self) -> UnixMillis;
 }
 
-/// Draws random bytes that nobody can predict.
+/// A source of unpredictable random bytes.
 pub trait Random: Send + Sync + 'static {
-    /// Fills the whole buffer.
+    /// Fills the whole buffer with random bytes.
     fn fill(&self, buffer: &mut [u8]);
 }
 

@@ -11,7 +11,7 @@ const LIST: &str = include_str!("common_passwords.txt");
 
 static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| LIST.lines().collect());
 
-/// Whether the password, with its ASCII capitals folded, is among the commonest.
+/// Returns whether the password, with its ASCII capitals folded, is one of the most common ones.
 #[must_use]
 pub fn is_common(password: &Password) -> bool {
     let folded = Zeroizing::new(password.reveal().to_ascii_lowercase());

@@ -1,10 +1,10 @@
-//! Times as people and logs read them.
+//! Times in the forms that people and logs read.
 
 use sealpost_crypto::UnixMillis;
 
 const SECONDS_A_DAY: u64 = 86_400;
 
-/// The time in UTC, to the second, as RFC 3339 has it: `2026-11-21T12:00:00Z`.
+/// Returns the time in UTC to the second, in the form of RFC 3339: `2026-11-21T12:00:00Z`.
 #[must_use]
 pub fn rfc3339(at: UnixMillis) -> String {
     let seconds = at.0 / 1_000;
@@ -13,7 +13,7 @@ pub fn rfc3339(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3_600, of_day / 60 % 60, of_day % 60)
 }
 
-/// How long something took or has waited, to a person: `3 d`, `5 h`, `12 min`, `40 s`.
+/// Returns a duration in the form that people read: `3 d`, `5 h`, `12 min`, `40 s`.
 #[must_use]
 pub fn duration(millis: u64) -> String {
     let seconds = millis / 1_000;
@@ -25,8 +25,8 @@ pub fn duration(millis: u64) -> String {
     }
 }
 
-/// Year, month and day of a day since 1970, in the Gregorian calendar. Counted in eras of 400 years that begin in March, so
-/// that the leap day is the last of its year.
+/// Returns year, month and day in the Gregorian calendar for a day counted from 1970. It counts in eras of 400 years
+/// that begin in March, so that the leap day is the last day of its year.
 fn civil(day: u64) -> (u64, u64, u64) {
     let day = day.saturating_add(719_468);
     let (era, of_era) = (day / 146_097, day % 146_097);

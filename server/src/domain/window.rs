@@ -1,24 +1,25 @@
-//! The window of message numbers accepted from one sender device (DESIGN: "The sender's numbers make every retry safe").
+//! The window of message numbers accepted from one sender device, which makes every retry safe.
 //!
-//! Like IPsec's anti-replay window (RFC 4303 §3.4.3): the highest number and one bit for each of the last
-//! [`NUMBER_WINDOW`], so that what is remembered for a sender never grows with its traffic.
+//! Like IPsec's anti-replay window (RFC 4303 §3.4.3) it keeps the highest number and one bit for each of the last
+//! [`NUMBER_WINDOW`], so that the state of a sender does not grow with its traffic.
 
 use sealpost_api::ids::MessageNumber;
 use sealpost_api::limits::NUMBER_WINDOW;
 
-/// Words of the bitmap.
+/// The number of words of the bitmap.
 const WORDS: usize = 16;
 
 const _: () = assert!(WORDS as u64 * 64 == NUMBER_WINDOW, "the bitmap holds exactly the window");
 
-/// What the window says of a number.
+/// What the window knows about a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberState {
-    /// Not accepted yet.
+    /// It was not accepted yet.
     New,
-    /// Accepted before.
+    /// It was accepted before.
     Accepted,
-    /// Below the window (or 0, which is no number): nobody knows any more.
+    /// It lies below the window, so it is no longer known whether it was accepted. Zero, which is not a number, counts
+    /// as below.
     TooOld,
 }
 
@@ -26,7 +27,7 @@ pub enum NumberState {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct NumberWindow {
     highest: u64,
-    /// A ring: the bit of number `n` is `n mod 1024`.
+    /// A ring: the bit of number `n` has the index `n mod 1024`.
     bits: [u64; WORDS],
 }
 
@@ -34,7 +35,7 @@ impl NumberWindow {
     /// Length of [`to_bitmap`](Self::to_bitmap) in bytes.
     pub const BITMAP_BYTES: usize = WORDS * 8;
 
-    /// The window as it was stored.
+    /// Restores a window from its stored parts.
     #[must_use]
     pub fn from_parts(highest: MessageNumber, bitmap: &[u8; Self::BITMAP_BYTES]) -> Self {
         let mut bits = [0; WORDS];
@@ -44,7 +45,7 @@ impl NumberWindow {
         Self { highest: highest.0, bits }
     }
 
-    /// The ring's words, big-endian, 128 bytes.
+    /// Returns the ring's words, big-endian, 128 bytes.
     #[must_use]
     pub fn to_bitmap(&self) -> [u8; Self::BITMAP_BYTES] {
         let mut bitmap = [0; Self::BITMAP_BYTES];
@@ -54,13 +55,13 @@ impl NumberWindow {
         bitmap
     }
 
-    /// The highest accepted number; 0 when none was.
+    /// Returns the highest accepted number, or 0 if there is none.
     #[must_use]
     pub const fn highest(&self) -> MessageNumber {
         MessageNumber(self.highest)
     }
 
-    /// Whether `number` may be accepted.
+    /// Returns whether `number` can be accepted.
     #[must_use]
     pub fn state(&self, number: MessageNumber) -> NumberState {
         let number = number.0;
@@ -77,7 +78,7 @@ impl NumberWindow {
         }
     }
 
-    /// Notes that `number` was accepted. A number that is not [`NumberState::New`] changes nothing.
+    /// Records that `number` was accepted. A number that is not [`NumberState::New`] changes nothing.
     pub fn record(&mut self, number: MessageNumber) {
         if self.state(number) != NumberState::New {
             return;
@@ -127,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// The window as its definition has it: every accepted number, kept for ever.
+    /// The window as it is defined: it keeps every accepted number.
     #[derive(Default)]
     struct Model(BTreeSet<u64>);
 

@@ -1,8 +1,8 @@
-//! Nodes without a relay: a single one, which has nobody to tell, and one of several, which tells nobody.
+//! Relays that carry nothing: for a single node, and for several nodes without a relay.
 
 use super::{Hint, Relay, RelayState};
 
-/// Does nothing, because every socket is in this process's hub.
+/// Does nothing, because every stream is in this process's hub.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalRelay;
 
@@ -14,7 +14,7 @@ impl Relay for LocalRelay {
     }
 }
 
-/// Does nothing, though other nodes may share the store: they find what is new when they look for it.
+/// Does nothing, although other nodes may share the store: they find news by looking for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AbsentRelay;
 

@@ -1,12 +1,12 @@
-//! Hints over NATS: what is published now reaches who listens now, and nothing is kept.
+//! Hints over NATS. A hint reaches the nodes that listen when it is published; nothing is kept.
 //!
-//! Each device has a subject of its own, and a node listens to all of them with one subscription. To subscribe to connected
-//! devices only would let NATS throw away what concerns nobody here, but a subscription begins some time after the stream
-//! does, an idle socket would cost several KiB more on both sides, and after each break of the connection there would be as
-//! many subscriptions to make again as there are sockets. What concerns nobody here costs this node a look at its hub.
+//! Each device has a subject of its own, and a node listens to all of them with one subscription. With one subscription
+//! for each connected device NATS would drop the hints that concern nobody here. But a subscription begins some time
+//! after its stream, it would cost several KiB on both sides for an idle stream, and after each lost connection all of
+//! them would have to be made again. A hint that concerns nobody here costs one look at the hub.
 //!
-//! Nothing that comes from here is believed: see [`Listener`]. When the connection breaks or the library drops what comes
-//! too fast, the listener is told that it may have missed something.
+//! No hint is believed: see [`Listener`]. When the connection breaks or the library drops hints that arrive too fast,
+//! the listener is told that it may have missed something.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,47 +29,50 @@ mod address;
 mod outbox;
 mod wire;
 
-/// A server that has answered nothing for two or three of these is not there: then the node says so, and looks for another.
+/// The interval of pings. A server that leaves two or three of them unanswered is taken for lost, and the node reports
+/// that and looks for another.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a connection may take to be made.
+/// The longest time that connecting can take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest pause between two tries to connect.
+/// The longest pause between two attempts to connect.
 const RETRY_MAX: Duration = Duration::from_secs(2);
-/// The first pause; it doubles with each try.
+/// The first pause, which doubles with each attempt.
 const RETRY: Duration = Duration::from_millis(50);
-/// Messages that the library keeps until they are read. What comes faster is dropped, and then all is swept.
+/// The number of messages that the library keeps until they are read. Further ones are dropped, and then the node
+/// sweeps.
 const HEARING_MAX: usize = 16_384;
-/// After a connection was made the subscription is on its way for a moment; who publishes meanwhile is not heard.
+/// How long the subscription can be on its way after connecting. Hints that are sent meanwhile are not heard.
 const SUBSCRIBED_AFTER: Duration = Duration::from_millis(500);
 
-/// How to come to the relay.
+/// How to connect to the relay.
 #[derive(Clone, Debug)]
 pub struct NatsSettings {
-    /// Where it is.
+    /// The addresses of its servers.
     pub address: NatsAddress,
-    /// PEM file with the authorities that its certificate may be from; the system's when absent.
+    /// A PEM file with the authorities that can issue the relay's certificate. Without it the system's authorities are
+    /// trusted.
     pub ca: Option<PathBuf>,
-    /// PEM files with a certificate and key for the node itself, where the relay asks for one.
+    /// PEM files with a certificate and key of the node, if the relay asks for one.
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The node's name, which NATS shows to its operator.
     pub node: String,
 }
 
-/// Why there is no relay. That it cannot be reached is none of the reasons: it may come later.
+/// Why the relay could not be started. An unreachable server is not an error: the node keeps trying.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
-    /// A file of TLS cannot be used.
+    /// A TLS file cannot be used.
     #[error("{} holds no {what} in PEM that can be read", path.display())]
     Tls {
         /// The file.
         path: PathBuf,
-        /// What should be in it.
+        /// What the file should contain.
         what: &'static str,
     },
-    /// The library refused the settings.
+    /// The library rejected the settings.
     #[error("the relay's settings cannot be used")]
     Settings(#[source] async_nats::ConnectError),
-    /// The library refused to listen.
+    /// The library could not subscribe.
     #[error("the relay cannot be listened to")]
     Subscribe(#[source] async_nats::SubscribeError),
 }
@@ -89,16 +92,16 @@ impl Shared {
     }
 }
 
-/// A node's way to the others. Its tasks end with the process.
+/// A node's connection to the others. Its tasks end with the process.
 pub struct NatsRelay {
     shared: Arc<Shared>,
 }
 
 impl NatsRelay {
-    /// Begins to connect, and goes on trying for as long as the process lives. `cluster` is the store's server id.
+    /// Starts connecting, and keeps trying for as long as the process lives. `cluster` is the store's server id.
     ///
     /// # Errors
-    /// [`NatsError`]
+    /// [`NatsError`] if the settings or a TLS file cannot be used.
     pub async fn start(
         settings: &NatsSettings,
         cluster: ServerId,
@@ -141,7 +144,8 @@ impl Relay for NatsRelay {
     }
 }
 
-/// The library reads these files whenever it connects and only says that it failed; whoever mistyped a name should learn it now.
+/// Checks the TLS files at the start. The library reads them at each connection and reports only that connecting
+/// failed, so an operator would learn of a wrong file name late.
 fn check_files(settings: &NatsSettings) -> Result<(), NatsError> {
     let failed = |path: &PathBuf, what| NatsError::Tls { path: path.clone(), what };
     let certificates = |path: &PathBuf| {

@@ -27,14 +27,14 @@ use crate::store::{AccountRecord, CreateAccount, DeviceRecord, LogIn, NewAccount
 
 mod identity;
 
-/// Bytes of an invite: 120 random bits, too many to guess and short enough to type.
+/// The bytes of an invite: 120 random bits, too many to guess and short enough to type.
 const INVITE_BYTES: usize = 15;
-/// Longest text looked at as an invite.
+/// The longest text that is read as an invite.
 pub(super) const INVITE_MAX_BYTES: usize = 64;
 const INVITE_LABEL: &[u8] = b"Sealpost Invite v1\0";
 
 impl Services {
-    /// What a client reads before it has an account here.
+    /// Returns what a client reads before it has an account here.
     #[must_use]
     pub fn server_info(&self) -> ServerInfo {
         ServerInfo {
@@ -45,7 +45,7 @@ impl Services {
         }
     }
 
-    /// Creates an account with its first device, and logs it in. The same request again gets the first answer.
+    /// Creates an account with its first device, and logs it in. Repeating the same request returns the first answer.
     ///
     /// # Errors
     /// `registration_closed`, `invite_invalid`, `rate_limited`, `username_invalid`, `username_reserved`, `username_taken`,
@@ -70,13 +70,13 @@ impl Services {
         let username_hash = retired_name(&self.core.settings.retired_names_key, &username)?;
         let invite_hash = self.invite_hash(request.invite.as_deref());
         let vacancy = self.core.store.vacancy(&username, username_hash, invite_hash, now).await?;
-        // A lost reply is by far the likeliest reason for a name to be taken by this very account.
+        // The most likely reason for a taken name is that this same account repeats a request whose answer was lost.
         if let Some(holder) = &vacancy.holder
             && let Some(grant) = self.registered_before(holder, &list, &session, &request.password).await?
         {
             return Ok(grant);
         }
-        // The invite comes first: without a good one nobody learns which names are taken.
+        // The invite is checked first, so that nobody learns without one which names are taken.
         if !vacancy.invite_good {
             return Err(ServiceError::new(ProblemCode::InviteInvalid));
         }
@@ -106,8 +106,8 @@ impl Services {
         }
     }
 
-    /// The account that holds the name is the one that asks, with the same list, session and password: the first answer
-    /// again. `None` for anyone else, to whom the name is taken.
+    /// Returns the first answer again if the account that has the name repeats its request, with the same list, login
+    /// and password. Returns `None` for anyone else: for them the name is taken.
     async fn registered_before(
         &self,
         record: &AccountRecord,
@@ -134,13 +134,14 @@ impl Services {
         }
     }
 
-    /// The hash of the invite, where one is needed. No invite, and a text that is none, are an invite that is not known.
+    /// Hashes the invite, if one is required. It hashes a missing or malformed invite too, so that both take as long as
+    /// an unknown one.
     fn invite_hash(&self, invite: Option<&str>) -> Option<[u8; 32]> {
         let needed = self.core.settings.registration == RegistrationPolicy::Invite;
         needed.then(|| hash_invite(invite.filter(|invite| invite.len() <= INVITE_MAX_BYTES).unwrap_or_default()))
     }
 
-    /// Makes an invite that one registration can use within `lifetime_millis`. Only its hash is stored.
+    /// Makes an invite for one registration within `lifetime_millis`. Only its hash is stored.
     ///
     /// # Errors
     /// The store's failures.
@@ -153,10 +154,10 @@ impl Services {
         Ok(invite)
     }
 
-    /// The account of a name, with what a contact pins.
+    /// Finds the account of a name, and returns what a contact pins.
     ///
     /// # Errors
-    /// `not_found`, the same for names that are unknown, deleted or none; `rate_limited`.
+    /// `not_found` for names that are unknown, deleted or malformed alike; `rate_limited`.
     pub async fn account_by_name(
         &self,
         caller: &Caller,
@@ -178,7 +179,7 @@ impl Services {
         })
     }
 
-    /// Counts a look-up. Refusals are rare among people, so that many of them raise an alarm.
+    /// Counts a look-up. People are rarely refused, so many refusals raise an alarm.
     fn limit_lookup(&self, caller: &Caller, network: [u8; 16]) -> Result<(), ServiceError> {
         let limited = self
             .limit(LimitName::LookupAddress, LimitKey::Network(network))
@@ -194,8 +195,8 @@ impl Services {
         limited
     }
 
-    /// Changes the password: every other session ends, and every access token issued before, the caller's too.
-    /// The same request again changes nothing and is a success.
+    /// Changes the password. Every other login ends, and every access token issued before, including the caller's.
+    /// Repeating the same request changes nothing and succeeds.
     ///
     /// # Errors
     /// `password_wrong`, `password_too_short`, `password_too_long`, `password_common`, `rate_limited`, `busy`.
@@ -222,7 +223,7 @@ impl Services {
                 self.core.end_sockets(&[caller.session]);
                 Ok(SessionsEnded { ended: count(&ended) })
             }
-            // Another change came between.
+            // Another change came first.
             None => self.changed_before(&self.own_account(caller).await?, &request.new_password).await,
         }
     }
@@ -234,7 +235,7 @@ impl Services {
         }
     }
 
-    /// Erases the account, and says what was erased and what remains.
+    /// Erases the account, and returns what was erased and what remains.
     ///
     /// # Errors
     /// `password_wrong`, `rate_limited`, `busy`.
@@ -251,7 +252,7 @@ impl Services {
         self.erase(&record).await?.ok_or_else(|| ServiceError::new(ProblemCode::Unauthenticated))
     }
 
-    /// Erases the account; `None` when it is gone already.
+    /// Erases the account. Returns `None` if it was deleted before.
     pub(super) async fn erase(&self, record: &AccountRecord) -> Result<Option<ErasureReport>, ServiceError> {
         let retired = retired_name(&self.core.settings.retired_names_key, &record.username)?;
         let now = self.core.clock.now();
@@ -272,7 +273,7 @@ impl Services {
         }))
     }
 
-    /// All that the server holds of the caller's account.
+    /// Returns everything that the server holds about the caller's account.
     ///
     /// # Errors
     /// The store's failures.
@@ -292,7 +293,7 @@ impl Services {
         })
     }
 
-    /// The caller's account; it may have been deleted since the caller was authenticated.
+    /// Returns the caller's account. It can have been deleted since the caller was authenticated.
     pub(super) async fn own_account(&self, caller: &Caller) -> Result<AccountRecord, ServiceError> {
         let record = self.core.store.account(caller.account).await?;
         record.ok_or_else(|| ServiceError::new(ProblemCode::Unauthenticated))
@@ -304,7 +305,7 @@ pub(super) fn decode_list(encoded: &EncodedDeviceList) -> Result<DeviceList, Ser
     DeviceList::decode(&encoded.0).map_err(|error| ServiceError::new(ProblemCode::DeviceListInvalid).with_source(error))
 }
 
-/// A list that is well signed but does not fit the call.
+/// Returns the error for a validly signed list that does not fit the call.
 pub(super) fn invalid_list(detail: &'static str) -> ServiceError {
     ServiceError::new(ProblemCode::DeviceListInvalid).with_detail(detail)
 }
@@ -325,8 +326,8 @@ pub(super) fn check_new_password(password: &Password) -> Result<(), ServiceError
     if common { Err(ServiceError::new(ProblemCode::PasswordCommon)) } else { Ok(()) }
 }
 
-/// Under which the name stays retired when the account is deleted. Keyed, so that whoever copies the database cannot try
-/// names against it.
+/// Returns the hash under which the name stays retired once the account is deleted. It is keyed, so that a thief of the
+/// database cannot try names against it.
 pub(crate) fn retired_name(key: &RetiredNamesKey, username: &Username) -> Result<[u8; 32], ServiceError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).map_err(ServiceError::internal)?;
     mac.update(username.as_str().as_bytes());

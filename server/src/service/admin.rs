@@ -1,6 +1,6 @@
-//! What an operator may do to accounts and invites. Nobody who calls over the network reaches this.
+//! What an operator can do to accounts and invites. It cannot be reached over the network.
 //!
-//! An operator can lock somebody out, erase an account or set its password; none of that gives a way into conversations,
+//! An operator can lock somebody out, erase an account or set its password. None of that gives access to conversations,
 //! because keys and device lists are signed by devices and stay as they are.
 
 use sealpost_api::accounts::ErasureReport;
@@ -15,24 +15,24 @@ use crate::store::{
     AccountRecord, AccountSummary, AfterRestore, DeviceRecord, InviteRecord, QueueSummary, SessionRecord,
 };
 
-/// Invites that one call makes at most.
+/// The most invites that one call makes.
 pub const INVITES_MAX: u32 = 1_000;
-/// Invites that are looked through for a beginning of an id.
+/// The most invites that are searched for the beginning of an id.
 const INVITES_LISTED_MAX: usize = 100_000;
-/// The fewest characters of an id that may stand for it.
+/// The fewest characters of an id that can identify it.
 const INVITE_ID_MIN: usize = 4;
-/// Letters of a password made here: none of them looks like another. Each stands for five random bits.
+/// The letters of generated passwords. No two look alike, and each stands for five random bits.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789+";
-/// Letters of a password made here: 120 bits.
+/// The number of letters of a generated password: 120 bits.
 const PASSWORD_LETTERS: usize = 24;
 
 /// Why an operator's act could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Nobody has this name.
+    /// No account has this name.
     #[error("there is no account of this name; `users list` shows them all")]
     UnknownUser,
-    /// No session of this id is live.
+    /// No login with this id is live.
     #[error("the account has no live session of this id; `sessions list` shows them")]
     UnknownSession,
     /// No invite matches.
@@ -52,14 +52,14 @@ impl From<crate::store::StoreError> for AdminError {
     }
 }
 
-/// An invite just made. It is shown once: only its hash is stored.
+/// A new invite. It is shown once, because only its hash is stored.
 #[derive(Clone)]
 pub struct IssuedInvite {
-    /// What the invited person types.
+    /// The code that the invited person types.
     pub invite: String,
     /// Its hash.
     pub hash: [u8; 32],
-    /// From then on it is not taken any more.
+    /// The time from which it is no longer valid.
     pub expires_at: UnixMillis,
 }
 
@@ -67,7 +67,7 @@ impl Services {
     /// Makes invites, each for one registration within `lifetime_millis`.
     ///
     /// # Errors
-    /// The store's failures; those made before stay good.
+    /// The store's failures. Invites made before the failure stay valid.
     pub async fn issue_invites(&self, count: u32, lifetime_millis: u64) -> Result<Vec<IssuedInvite>, AdminError> {
         let mut issued = Vec::new();
         for _ in 0..count.min(INVITES_MAX) {
@@ -78,7 +78,7 @@ impl Services {
         Ok(issued)
     }
 
-    /// Invites that can still be used, the newest first.
+    /// Returns the invites that can still be used, newest first.
     ///
     /// # Errors
     /// The store's failures.
@@ -86,7 +86,7 @@ impl Services {
         Ok(self.core.store.invites(self.core.clock.now(), INVITES_LISTED_MAX).await?)
     }
 
-    /// Deletes an invite by the beginning of its id (the hash in hexadecimal) or by itself.
+    /// Deletes an invite, given by its code or by the beginning of its id (the hash in hexadecimal).
     ///
     /// # Errors
     /// [`AdminError::UnknownInvite`], [`AdminError::AmbiguousInvite`], the store's failures.
@@ -110,7 +110,7 @@ impl Services {
         if self.core.store.remove_invite(invite.hash).await? { Ok(invite.hash) } else { Err(AdminError::UnknownInvite) }
     }
 
-    /// Accounts in the order of names.
+    /// Returns accounts in the order of their names.
     ///
     /// # Errors
     /// The store's failures.
@@ -119,7 +119,7 @@ impl Services {
         Ok(self.core.store.accounts_after(after.as_ref(), limit).await?)
     }
 
-    /// An account with its devices and live sessions.
+    /// Returns an account with its devices and live logins.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
@@ -130,7 +130,7 @@ impl Services {
         Ok((record, devices, sessions))
     }
 
-    /// Forbids log-in and ends every session. How many ended.
+    /// Disables the account and ends every login. Returns how many ended.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
@@ -140,7 +140,7 @@ impl Services {
         self.ended(account, ended)
     }
 
-    /// Allows log-in again; whether it was forbidden.
+    /// Enables the account again. Returns whether it was disabled.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
@@ -150,11 +150,12 @@ impl Services {
         Ok((account, was))
     }
 
-    /// Sets the password, to a new one that is returned where none is given, and ends every session. Keys, devices and
-    /// queue stay: the password alone logs nobody in on a new device but under a new identity, which contacts are shown.
+    /// Sets the password and ends every login. Without a given password it generates one and returns it. Keys, devices
+    /// and queue stay: the password alone logs nobody in on a new device except under a new identity, which contacts
+    /// are shown.
     ///
     /// # Errors
-    /// [`AdminError::UnknownUser`], a password that users may not choose either, the store's failures.
+    /// [`AdminError::UnknownUser`], an error for a password that users could not choose either, the store's failures.
     pub async fn reset_password(
         &self,
         name: &str,
@@ -175,7 +176,7 @@ impl Services {
         Ok((account, made, ended))
     }
 
-    /// Erases an account, and says what was erased and what remains.
+    /// Erases an account, and returns what was erased and what remains.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
@@ -185,7 +186,7 @@ impl Services {
         Ok((record.id, report))
     }
 
-    /// Ends one session of an account, or all; how many.
+    /// Ends one login of an account, or all of them. Returns how many ended.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], [`AdminError::UnknownSession`], the store's failures.
@@ -203,7 +204,7 @@ impl Services {
         self.ended(account, Some(ended))
     }
 
-    /// The queues with the most bytes.
+    /// Returns the queues with the most bytes.
     ///
     /// # Errors
     /// The store's failures.
@@ -211,8 +212,8 @@ impl Services {
         Ok(self.core.store.largest_queues(limit).await?)
     }
 
-    /// Ends what must not come to life again, once an older state of the store was put back: see
-    /// [`AfterRestore`]. Sockets end with their sessions.
+    /// Ends everything that a restored older state of the store would revive: see [`AfterRestore`]. Streams end with
+    /// their logins.
     ///
     /// # Errors
     /// The store's failures.
@@ -220,7 +221,7 @@ impl Services {
         let mut id = [0; 16];
         self.core.random.fill(&mut id);
         let ended = self.core.store.after_restore(StoreId::from_bytes(id)).await?;
-        // The store says how many sessions ended; whose sockets are open is the hub's knowledge.
+        // The store says how many logins ended; only the hub knows which of them have open streams.
         self.core.end_sockets(&self.core.hub.sessions());
         Ok(ended)
     }
@@ -244,12 +245,12 @@ impl Services {
     }
 }
 
-/// The id under which a hash is shown.
+/// Returns the id that is shown for a hash.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // A String takes whatever is written.
+        // Writing to a String cannot fail.
         let _never = write!(text, "{byte:02x}");
         text
     })

@@ -1,4 +1,4 @@
-//! Signed device lists: read by anyone with an account, published by the account's own devices.
+//! Signed device lists: anyone with an account reads them, and the account's own devices publish them.
 
 use sealpost_api::devices::{DeviceLists, PublishDeviceListRequest};
 use sealpost_api::encoding::{B64, EncodedDeviceList};
@@ -14,10 +14,11 @@ use super::{Caller, ServiceError, Services, keys};
 use crate::store::{DeviceKeys, PublishList, PublishOutcome};
 
 impl Services {
-    /// The lists of an account after a version, oldest first; without one, only the current.
+    /// Returns the lists of an account after a version, oldest first. Without a version it returns only the current
+    /// one.
     ///
     /// # Errors
-    /// `not_found`, the same for accounts that are unknown or deleted.
+    /// `not_found` for accounts that are unknown or deleted alike.
     pub async fn device_lists(
         &self,
         _: &Caller,
@@ -34,8 +35,8 @@ impl Services {
         Ok(DeviceLists { device_lists: lists.into_iter().map(B64).collect(), current_version })
     }
 
-    /// Makes the next list of the caller's account current. Sessions of devices that are no longer in it end. The answer is
-    /// the list that is current now; the current list again is a success that changes nothing.
+    /// Makes the next list of the caller's account current, and ends the logins of devices that are no longer in it.
+    /// Returns the list that is current now. Publishing the current list again succeeds and changes nothing.
     ///
     /// # Errors
     /// `device_list_invalid`, `device_list_conflict`, `signed_prekey_invalid`, `signed_prekey_expired`,
@@ -82,7 +83,8 @@ fn only(list: EncodedDeviceList, version: u64) -> DeviceLists {
     DeviceLists { device_lists: vec![B64(list)], current_version: version }
 }
 
-/// A list that lost a race is a conflict, to be made anew on the current one; a list that could never follow is invalid.
+/// Tells a list that lost a race, which the client must make again from the current one, from a list that could never
+/// follow.
 fn check_successor(current: &DeviceList, next: &DeviceList) -> Result<(), ServiceError> {
     current.check_successor(next).map_err(|error| {
         let code = match error {
@@ -97,8 +99,8 @@ fn check_successor(current: &DeviceList, next: &DeviceList) -> Result<(), Servic
     Ok(())
 }
 
-/// The keys of every device that is new in the list, and of no other. A device without keys could not be written to, and so
-/// nobody could write to the account at all.
+/// Checks that the keys are those of every device that is new in the list, and of no other. Nobody could write to a
+/// device without keys, and so nobody could write to the account at all.
 fn added_keys(
     current: &DeviceList,
     next: &DeviceList,

@@ -1,4 +1,4 @@
-//! What a service answers when it cannot do what it was asked: a code of the one table, and nothing that was typed.
+//! The error of every service: a code of the problem table, and nothing that a caller sent.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use sealpost_api::problem::ProblemCode;
 use super::passwords::PasswordsError;
 use crate::store::StoreError;
 
-/// A refusal or a failure. The caller is told the code, [`detail`](Self::detail), and the two numbers; `source` is for the
-/// log alone.
+/// A refusal or a failure. The caller gets the code, [`detail`](Self::detail) and the two numbers. `source` is for the
+/// log only.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", .code.as_str())]
 pub struct ServiceError {
     /// The code, with its class, status and text.
     pub code: ProblemCode,
-    /// When another try is of use, in ms from now.
+    /// The time until another attempt can succeed, in ms.
     pub retry_after: Option<u64>,
-    /// The prekey id in conflict, with [`ProblemCode::PrekeyConflict`].
+    /// The id of the conflicting prekey, with [`ProblemCode::PrekeyConflict`].
     pub prekey_id: Option<u32>,
-    /// What to look at: a fixed text, so that it cannot hold anything that was typed.
+    /// What to check. The text is fixed, so that it cannot contain anything that a caller sent.
     pub detail: Option<&'static str>,
     /// The cause.
     #[source]
@@ -27,31 +27,31 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
-    /// An error with nothing but its code.
+    /// Creates an error that has only a code.
     #[must_use]
     pub const fn new(code: ProblemCode) -> Self {
         Self { code, retry_after: None, prekey_id: None, detail: None, source: None }
     }
 
-    /// Too much of something: try again after this many ms.
+    /// Creates the error for a rate limit or full queue: try again after this many ms.
     #[must_use]
     pub fn rate_limited(retry_after: u64) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(ProblemCode::RateLimited) }
     }
 
-    /// Something that cannot be: the caller learns only that.
+    /// Creates the error for a state that should be impossible. The caller learns only that.
     #[must_use]
     pub fn internal(source: impl Error + Send + Sync + 'static) -> Self {
         Self { source: Some(Arc::new(source)), ..Self::new(ProblemCode::Internal) }
     }
 
-    /// Says what to look at.
+    /// Adds what to check.
     #[must_use]
     pub fn with_detail(self, detail: &'static str) -> Self {
         Self { detail: Some(detail), ..self }
     }
 
-    /// Remembers the cause for the log.
+    /// Adds the cause, for the log.
     #[must_use]
     pub fn with_source(self, source: impl Error + Send + Sync + 'static) -> Self {
         Self { source: Some(Arc::new(source)), ..self }
@@ -64,7 +64,7 @@ impl From<ProblemCode> for ServiceError {
     }
 }
 
-/// After this many ms a busy server is worth another try.
+/// The time after which a busy server is worth another attempt, in ms.
 const BUSY_RETRY_MILLIS: u64 = 1_000;
 
 impl From<StoreError> for ServiceError {

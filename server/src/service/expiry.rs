@@ -1,19 +1,19 @@
-//! Expiry: what waited for longer than is promised is deleted, and both sides are told.
+//! Expiry: rows that waited longer than promised are deleted, and both sides are told.
 
 use sealpost_api::limits::QUEUE_RETENTION_MILLIS;
 
 use super::Core;
 use crate::store::StoreError;
 
-/// Rows expired in one step of the store, so that other writes get their turn.
+/// The rows expired in one step of the store, so that other writes get their turn.
 const BATCH: usize = 500;
 
 impl Core {
-    /// Expires everything that is due, step by step, and wakes the connected devices that have a notice to read. How many
-    /// messages that were.
+    /// Expires everything that is due, step by step, and wakes the connected devices that have a notice to read.
+    /// Returns the number of expired messages.
     ///
     /// # Errors
-    /// The store's failures. What was done stays done, and the next call goes on.
+    /// The store's failures. Completed steps stay done, and the next call continues.
     pub async fn expire(&self) -> Result<u64, StoreError> {
         let mut rows = 0_u64;
         loop {

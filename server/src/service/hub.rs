@@ -1,7 +1,7 @@
-//! The sockets of this node: who is connected, and a bounded mailbox for each.
+//! The streams of this node, each with a bounded mailbox.
 //!
-//! The hub wakes and never waits: whatever does not fit into a mailbox stays in the store, and the mailbox remembers that
-//! there is more. It knows no sockets, only mailboxes; the stream's driver empties them.
+//! The hub wakes streams and never waits. A row that does not fit into a mailbox stays in the store, and the mailbox
+//! notes that there is more. The hub knows mailboxes only; the driver of a stream empties them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ mod mailbox;
 
 pub use mailbox::{CloseReason, Letters, Mailbox, Notice};
 
-/// Names one connection within this process.
+/// Identifies a connection within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(u64);
 
@@ -26,7 +26,7 @@ struct Entry {
     connection: ConnectionId,
     address: DeviceAddress,
     session: SessionId,
-    /// `None` until the store has made the epoch durable; rows are offered to active connections only.
+    /// The connection's epoch, `None` until the store has made it durable. Rows are offered to active connections only.
     epoch: Option<ConnectionEpoch>,
     mailbox: Arc<Mailbox>,
 }
@@ -34,26 +34,26 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Registry {
     next_connection: u64,
-    /// At most a handful an account: its devices, and sockets that are being replaced.
+    /// The connections of each account. There are few: its devices, and streams that are being replaced.
     accounts: HashMap<AccountId, Vec<Entry>>,
     sessions: HashMap<SessionId, (AccountId, usize)>,
     connections: usize,
     stopping: bool,
 }
 
-/// The sockets of this node. One short lock; nothing is awaited under it.
+/// The streams of this node, behind one short lock under which nothing is awaited.
 #[derive(Debug, Default)]
 pub struct Hub {
     registry: Mutex<Registry>,
 }
 
-/// A place in the hub, given up when dropped.
+/// A place in the hub, which is freed when dropped.
 #[derive(Debug)]
 pub struct Registration {
     hub: Arc<Hub>,
     connection: ConnectionId,
     account: AccountId,
-    /// Where what concerns this connection arrives.
+    /// The mailbox of this connection.
     pub mailbox: Arc<Mailbox>,
 }
 
@@ -63,25 +63,27 @@ pub enum RegisterError {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
-    /// The account has as many sockets as it may have.
+    /// The account has the most streams allowed.
     #[error("the account has too many sockets")]
     TooMany,
 }
 
-/// Sockets of one account on one node: eight devices, each with one socket and one that is about to replace it.
+/// The most streams of one account on one node: eight devices, each with one stream and one that is about to replace
+/// it.
 pub const ACCOUNT_SOCKETS_MAX: usize = 16;
 
 impl Hub {
-    /// An empty hub.
+    /// Creates an empty hub.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives a new connection its mailbox, before its epoch exists, so that the end of its session is not missed.
+    /// Gives a new connection its mailbox. This happens before its epoch exists, so that the end of its login is not
+    /// missed.
     ///
     /// # Errors
-    /// [`RegisterError`] when there is no place.
+    /// [`RegisterError`] if the node is stopping or the account has too many streams.
     pub fn register(
         self: &Arc<Self>,
         address: DeviceAddress,
@@ -106,7 +108,7 @@ impl Hub {
         Ok(Registration { hub: Arc::clone(self), connection, account: address.account, mailbox })
     }
 
-    /// Offers a row that has just become durable to the device's socket, if it has one here.
+    /// Offers a row that has just become durable to the device's stream, if it has one here.
     pub fn offer(&self, address: &DeviceAddress, item: QueueItem) -> bool {
         let registry = self.registry.lock();
         match registry.active(address) {
@@ -118,25 +120,25 @@ impl Hub {
         }
     }
 
-    /// Tells the device's socket, if it has one here, that the store holds something new for it.
+    /// Tells the device's stream, if it has one here, that the store has something new for it.
     pub fn wake(&self, address: &DeviceAddress) -> bool {
         let registry = self.registry.lock();
         registry.active(address).map(|entry| entry.mailbox.wake()).is_some()
     }
 
-    /// Wakes every socket: after hints may have been missed.
+    /// Wakes every stream, because hints may have been missed.
     pub fn wake_all(&self) {
         let registry = self.registry.lock();
         registry.accounts.values().flatten().for_each(|entry| entry.mailbox.wake());
     }
 
-    /// Whether the device has a socket here.
+    /// Returns whether the device has a stream here.
     #[must_use]
     pub fn is_connected(&self, address: &DeviceAddress) -> bool {
         self.registry.lock().active(address).is_some()
     }
 
-    /// Tells one device.
+    /// Tells a fact to one device.
     pub fn notify(&self, address: &DeviceAddress, notice: Notice) {
         let registry = self.registry.lock();
         if let Some(entry) = registry.active(address) {
@@ -144,7 +146,7 @@ impl Hub {
         }
     }
 
-    /// Tells every connected device of an account.
+    /// Tells a fact to every connected device of an account.
     pub fn notify_account(&self, account: &AccountId, notice: Notice) {
         let registry = self.registry.lock();
         for entry in registry.accounts.get(account).into_iter().flatten() {
@@ -152,7 +154,7 @@ impl Hub {
         }
     }
 
-    /// Ends the sockets of these sessions. When it returns, none of them has anything more accepted.
+    /// Ends the streams of these logins. Once it returns, nothing more is accepted on them.
     pub fn close_sessions(&self, sessions: &[SessionId], reason: CloseReason) {
         let registry = self.registry.lock();
         for session in sessions {
@@ -165,7 +167,7 @@ impl Hub {
         }
     }
 
-    /// Ends the sockets of a device.
+    /// Ends the streams of a device.
     pub fn close_device(&self, address: &DeviceAddress, reason: CloseReason) {
         let registry = self.registry.lock();
         for entry in registry.accounts.get(&address.account).into_iter().flatten() {
@@ -175,38 +177,38 @@ impl Hub {
         }
     }
 
-    /// Ends every socket and takes no more.
+    /// Ends every stream and refuses new ones.
     pub fn stop(&self) {
         let mut registry = self.registry.lock();
         registry.stopping = true;
         registry.accounts.values().flatten().for_each(|entry| entry.mailbox.close(CloseReason::Stopping));
     }
 
-    /// How many sockets there are.
+    /// Returns the number of streams.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.registry.lock().connections
     }
 
-    /// The sessions of all sockets, also of those whose epoch is not durable yet.
+    /// Returns the logins of all streams, including those whose epoch is not durable yet.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionId> {
         self.registry.lock().sessions.keys().copied().collect()
     }
 
-    /// Whether a session has a socket here.
+    /// Returns whether a login has a stream here.
     #[must_use]
     pub fn has_session(&self, session: &SessionId) -> bool {
         self.registry.lock().sessions.contains_key(session)
     }
 
-    /// Whether an account has a socket here.
+    /// Returns whether an account has a stream here.
     #[must_use]
     pub fn has_account(&self, account: &AccountId) -> bool {
         self.registry.lock().accounts.contains_key(account)
     }
 
-    /// The devices that have an open socket here, each once.
+    /// Returns the devices that have an open stream here, each once.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceAddress> {
         let registry = self.registry.lock();
@@ -215,7 +217,7 @@ impl Hub {
         devices.into_iter().collect()
     }
 
-    /// Ends the device's sockets here that are older than its newest connection, wherever that is.
+    /// Ends the device's streams here that are older than its newest connection on any node.
     pub fn supersede(&self, address: &DeviceAddress, newest: ConnectionEpoch) {
         if without(Countermeasure::ConnectionEpoch) {
             return;
@@ -240,8 +242,8 @@ impl Registry {
 }
 
 impl Registration {
-    /// Makes the connection the device's: rows are offered to it from now on, and the one before is closed.
-    /// Of two that open at once the higher epoch stays, in whatever order they come here.
+    /// Makes this the device's connection: rows are now offered to it, and the previous one is closed. If two open at
+    /// once, the one with the higher epoch stays, in whatever order they get here.
     pub fn activate(&self, epoch: ConnectionEpoch) {
         let mut registry = self.hub.registry.lock();
         let Some(entries) = registry.accounts.get_mut(&self.account) else { return };

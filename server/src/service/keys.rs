@@ -1,4 +1,4 @@
-//! Uploaded keys, checked: what is stored was signed by the device that it is stored for.
+//! Checks of uploaded keys: every stored key was signed by the device that it is stored for.
 
 use sealpost_api::encoding::B64;
 use sealpost_api::limits::ONE_TIME_PREKEYS_MAX_UPLOAD;
@@ -13,10 +13,10 @@ use sealpost_crypto::{
 use super::ServiceError;
 use crate::store::DeviceKeys;
 
-/// How far a client's clock may be ahead of ours, in ms, before the expiry of its signed prekey is taken for a mistake.
+/// How far a client's clock can be ahead of ours, in ms, before its signed prekey's expiry is taken for a mistake.
 const CLOCK_AHEAD_MAX_MILLIS: u64 = 3_600_000;
 
-/// The keys of one device of a list, verified.
+/// Verifies the keys of one device of a list.
 pub(super) fn device_keys(
     list: &DeviceList,
     body: &DevicePrekeys,
@@ -35,12 +35,13 @@ pub(super) fn device_keys(
     })
 }
 
-/// The address of a list's device.
+/// Returns the address of a list's device.
 pub(super) fn address(list: &DeviceList, entry: &DeviceEntry) -> DeviceAddress {
     DeviceAddress { account: list.account(), device: entry.device, registration: entry.registration }
 }
 
-/// A signed prekey: signed by this device for itself, not expired, and not valid for longer than one may be.
+/// Verifies a signed prekey: the device signed it for itself, it has not expired, and it is not valid for longer than
+/// allowed.
 pub(super) fn signed_prekey(
     address: &DeviceAddress,
     identity: &DeviceIdentityKey,
@@ -64,7 +65,7 @@ pub(super) fn signed_prekey(
     Ok(prekey)
 }
 
-/// One-time prekeys: at most 100, in ascending order of distinct ids from 1.
+/// Checks one-time prekeys: at most 100, in ascending order of distinct ids from 1.
 pub(super) fn one_time_prekeys(bodies: &[OneTimePrekeyBody]) -> Result<Vec<OneTimePrekey>, ServiceError> {
     if bodies.len() > ONE_TIME_PREKEYS_MAX_UPLOAD {
         return Err(ServiceError::new(ProblemCode::OneTimePrekeysInvalid));
@@ -72,7 +73,7 @@ pub(super) fn one_time_prekeys(bodies: &[OneTimePrekeyBody]) -> Result<Vec<OneTi
     let mut keys: Vec<_> =
         bodies.iter().map(|body| OneTimePrekey { id: OneTimePrekeyId(body.id), key: body.key.0 }).collect();
     keys.sort_unstable_by_key(|key| key.id);
-    // 0 is what `max_issued_id` says when there was none, so it is no id.
+    // `max_issued_id` is 0 before the first upload, so 0 is not an id.
     let distinct = keys.is_sorted_by(|a, b| a.id < b.id);
     if !distinct || keys.first().is_some_and(|key| key.id == OneTimePrekeyId(0)) {
         return Err(ServiceError::new(ProblemCode::OneTimePrekeysInvalid));
@@ -80,7 +81,7 @@ pub(super) fn one_time_prekeys(bodies: &[OneTimePrekeyBody]) -> Result<Vec<OneTi
     Ok(keys)
 }
 
-/// A signed prekey as it crosses the wire.
+/// Converts a signed prekey to its wire form.
 pub(super) fn signed_prekey_body(prekey: &SignedPrekey) -> SignedPrekeyBody {
     SignedPrekeyBody {
         id: prekey.id.0,
@@ -90,7 +91,7 @@ pub(super) fn signed_prekey_body(prekey: &SignedPrekey) -> SignedPrekeyBody {
     }
 }
 
-/// A one-time prekey as it crosses the wire.
+/// Converts a one-time prekey to its wire form.
 pub(super) fn one_time_prekey_body(prekey: &OneTimePrekey) -> OneTimePrekeyBody {
     OneTimePrekeyBody { id: prekey.id.0, key: B64(prekey.key) }
 }

@@ -1,4 +1,4 @@
-//! What the services count. How it is kept and shown is the adapter's matter.
+//! The events that the services count. An adapter stores and shows the counts.
 
 use std::time::Duration;
 
@@ -7,41 +7,41 @@ use sealpost_api::problem::ProblemCode;
 use super::hub::CloseReason;
 use super::limiter::LimitName;
 
-/// Counters. No method waits, fails, or is handed anything that names a person.
+/// The counters. No method waits, fails, or receives anything that names a person.
 pub trait ServiceMetrics: Send + Sync + 'static {
-    /// A message was accepted.
+    /// Counts an accepted message.
     fn accepted(&self);
-    /// A message was refused.
+    /// Counts a refused message.
     fn refused(&self, code: ProblemCode);
-    /// Rows were handed to a socket.
+    /// Counts rows delivered to a stream.
     fn delivered(&self, rows: u64);
-    /// Rows were acknowledged and deleted.
+    /// Counts rows that were acknowledged and deleted.
     fn acknowledged(&self, rows: u64);
-    /// Someone tried to log in.
+    /// Counts an attempt to log in.
     fn login(&self, succeeded: bool);
-    /// A rate limit refused something.
+    /// Counts a refusal by a rate limit.
     fn limited(&self, limit: LimitName);
-    /// So many look-ups were refused within an hour that somebody may be listing names.
+    /// Counts an hour with enough refused look-ups that somebody may be listing names.
     fn lookup_alarm(&self);
-    /// Something panicked, and was caught at the edge of its request, stream or task.
+    /// Counts a panic that was caught at the edge of its request, stream or task.
     fn panicked(&self);
-    /// A bundle went out without a one-time prekey because none was left.
+    /// Counts a bundle without a one-time prekey because none was left.
     fn one_time_prekeys_exhausted(&self);
-    /// So many passwords wait to be hashed.
+    /// Sets the number of passwords that wait to be hashed.
     fn passwords_waiting(&self, waiting: usize);
-    /// A password was compared, or could not be; waiting counts.
+    /// Records how long comparing a password took, including the wait, or that it could not be compared.
     fn password_answered(&self, took: Duration);
-    /// An HTTP call was answered with this problem.
+    /// Counts an HTTP call that got this problem.
     fn problem(&self, code: ProblemCode);
-    /// An HTTP call was answered; `route` is the pattern of its path, if it has one.
+    /// Records an answered HTTP call. `route` is the pattern of its path, if it has one.
     fn request(&self, route: Option<&str>, status: u16, took: Duration);
-    /// A stream was greeted.
+    /// Counts a stream that got its `Welcome`.
     fn stream_opened(&self);
-    /// A stream ended, greeted or not.
+    /// Counts a stream that ended, whether or not it got its `Welcome`.
     fn stream_closed(&self, reason: CloseReason);
 }
 
-/// Counts nothing.
+/// Counters that ignore everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMetrics;
 

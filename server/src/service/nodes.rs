@@ -1,10 +1,11 @@
-//! What a node does because others share its store: it follows their hints, and looks into the store without any.
+//! What a node does because other nodes share its store: it follows their hints, and looks into the store without any.
 //!
-//! A hint may be forged, doubled or lost. So it only says *when* to look, and the store says what is so. Hints about what is
-//! not connected here cost a look at the hub; the others are merged in sets that cannot grow beyond the connected devices; and
-//! what a flood of them can ask of the store is a few reads for many devices at once, a fixed number of times a second.
+//! A hint can be forged, doubled or lost. It only says *when* to look, and the store has the facts. A hint about
+//! something that is not connected here costs one look at the hub. The others are merged in sets that cannot outgrow
+//! the connected devices. A flood of hints costs a few reads for many devices at once, a fixed number of times a
+//! second.
 //!
-//! Without hints everything is found as well: ended sessions within a second, messages and newer connections with the sweep.
+//! Without hints everything is found too: ended logins within a second, messages and newer connections with the sweep.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -23,24 +24,25 @@ use super::hub::{CloseReason, Hub, Notice};
 use crate::relay::{Hint, Listener};
 use crate::store::StoreError;
 
-/// Between the beginnings of two looks at all connected sessions: what ended on another node must be over here within a
-/// second, with the time that the look takes.
+/// The interval of the checks of all connected logins. With the duration of a check, a login that ended on another node
+/// must be over here within a second.
 const SESSIONS_INTERVAL: Duration = Duration::from_millis(600);
-/// Between the beginnings of two sweeps of the connected devices: what is found must be delivered within 5 s.
+/// The interval of the sweeps of the connected devices. What a sweep finds must be delivered within 5 s.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(4);
-/// After so many sweeps one asks every connection to read its queue, whatever the store's counters say.
+/// The number of sweeps after which one makes every connection read its queue, whatever the store's counters say.
 const SWEEPS_TO_READ_ALL: u32 = 15;
-/// The least time between two looks that hints ask for.
+/// The shortest time between two checks that hints ask for.
 const HINTS_PAUSE: Duration = Duration::from_millis(50);
-/// The least time between two sweeps that missed hints ask for.
+/// The shortest time between two sweeps that missed hints ask for.
 const MISSED_PAUSE: Duration = Duration::from_secs(1);
-/// A device is woken by hints once in this time; what comes sooner is looked at together when it is over.
+/// The time in which hints wake a device once. Devices with further hints are looked at together when it is over.
 const WAKE_ROUND: Duration = Duration::from_millis(20);
-/// Devices that are woken at once in such a time: each reads its queue. Who comes after them is looked at together.
+/// The most devices that are woken directly in one round; each of them reads its queue. The rest is looked at together.
 const WAKES_AT_ONCE: usize = 20;
-/// Accounts whose device lists are read between two such looks, one after the other: the sweep must not wait for many.
+/// The most accounts whose device lists are read between two checks, one after the other, so that the sweep does not
+/// wait for many.
 const LISTS_AT_ONCE: usize = 20;
-/// Connections that one question of the store is about.
+/// The most connections in one question to the store.
 const ASKED_MAX: usize = 1_000;
 
 #[derive(Debug, Default)]
@@ -51,7 +53,7 @@ struct Inbox {
     lists: BTreeSet<AccountId>,
 }
 
-/// Hints that were heard and not yet followed, of what is connected here.
+/// Hints about connections of this node that were heard and not followed yet.
 #[derive(Debug)]
 pub struct Hearing {
     hub: Arc<Hub>,
@@ -64,7 +66,7 @@ pub struct Hearing {
 }
 
 impl Hearing {
-    /// Hears for the devices of this hub.
+    /// Creates a receiver for the devices of this hub.
     #[must_use]
     pub fn new(hub: Arc<Hub>) -> Self {
         Self {
@@ -78,7 +80,7 @@ impl Hearing {
         }
     }
 
-    /// Accounts whose lists are to be read; the rest has its turn next.
+    /// Takes accounts whose lists must be read; the rest waits for its turn.
     fn take_lists(&self) -> BTreeSet<AccountId> {
         let mut inbox = self.inbox.lock();
         let rest = inbox.lists.iter().nth(LISTS_AT_ONCE).copied().map(|next| inbox.lists.split_off(&next));
@@ -134,7 +136,7 @@ impl Listener for Hearing {
     }
 }
 
-/// Says once that the store cannot be asked, and once that it can again.
+/// Logs once that the store cannot be asked, and once that it can again.
 struct Trouble {
     what: &'static str,
     lasts: bool,
@@ -161,8 +163,8 @@ impl Trouble {
 }
 
 impl Core {
-    /// Wakes the devices that hints name: at once where that is cheap, and else those for which the store says that something
-    /// waits. Does not end.
+    /// Wakes the devices that hints name: directly where that is cheap, and otherwise those for which the store has
+    /// something. Never returns.
     pub async fn follow_wakes(&self, hearing: &Hearing) {
         let mut trouble = Trouble::about("what waits for connected devices");
         let (mut woken, mut later) = (HashSet::new(), BTreeSet::new());
@@ -190,7 +192,7 @@ impl Core {
         }
     }
 
-    /// Ends the sockets of sessions that are over, soon after a hint and within a second without. Does not end.
+    /// Ends the streams of ended logins, soon after a hint and within a second without one. Never returns.
     pub async fn follow_sessions(&self, hearing: &Hearing) {
         let mut trouble = Trouble::about("the sessions of connected devices");
         let mut due = Instant::now() + SESSIONS_INTERVAL;
@@ -210,7 +212,7 @@ impl Core {
         }
     }
 
-    /// Looks at the connected devices: those that hints name soon, all of them with every sweep. Does not end.
+    /// Checks the connected devices: those that hints name soon, and all of them with every sweep. Never returns.
     pub async fn follow_devices(&self, hearing: &Hearing) {
         let mut trouble = Trouble::about("what waits for connected devices");
         let (mut due, mut swept) = (Instant::now() + SWEEP_INTERVAL, None::<Instant>);
@@ -240,10 +242,10 @@ impl Core {
         }
     }
 
-    /// One sweep of all connected devices; with `read` each reads its queue, whatever the store's counters say.
+    /// Sweeps all connected devices once. With `read` each reads its queue, whatever the store's counters say.
     ///
     /// # Errors
-    /// The store's failures; the next sweep finds what this one did not.
+    /// The store's failures. The next sweep finds what this one did not.
     pub async fn sweep(&self, read: bool) -> Result<(), StoreError> {
         if without(Countermeasure::Sweep) {
             return Ok(());
@@ -254,7 +256,7 @@ impl Core {
         self.look_at(&self.hub.devices()).await
     }
 
-    /// Wakes those of these devices for which something waits, and ends sockets that are not their newest.
+    /// Wakes those of the devices that have something waiting, and ends streams that are not their newest.
     async fn look_at(&self, devices: &[DeviceAddress]) -> Result<(), StoreError> {
         for some in devices.chunks(ASKED_MAX) {
             for glance in self.store.glance(some).await? {

@@ -1,7 +1,7 @@
-//! Password hashing: Argon2id on a pool of its own, with a bounded queue.
+//! Password hashing: Argon2id on its own pool of threads, with a bounded queue.
 //!
-//! A hash costs 19 MiB and some 30 ms of a core, so what an attacker can make the server spend is bounded here: by the
-//! number of threads (memory and cores) and by the queue (waiting). The limits are asked before anything comes here.
+//! A hash costs 19 MiB and some 30 ms of a core. The number of threads bounds memory and cores, and the queue bounds
+//! the waiting. Rate limits are checked before a password gets here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,41 +19,41 @@ mod hasher;
 
 use hasher::{Hasher, Memory};
 
-/// Passwords that wait. At 20 hashes a second on one core, the last of them waits 2.5 s.
+/// The most passwords that wait. At 20 hashes a second on one core, the last of them waits 2.5 s.
 pub const QUEUE_MAX: usize = 50;
-/// Salt in bytes (RFC 9106 §4 recommends 16).
+/// The length of a salt in bytes (RFC 9106 §4 recommends 16).
 pub const SALT_BYTES: usize = 16;
 
-/// What one hash costs.
+/// The cost of one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordCost {
-    /// Memory in KiB.
+    /// The memory in KiB.
     pub memory_kib: u32,
-    /// Passes over the memory.
+    /// The passes over the memory.
     pub passes: u32,
 }
 
-/// How passwords are hashed.
+/// The settings of password hashing.
 #[derive(Clone)]
 pub struct PasswordSettings {
-    /// Memory in KiB; OWASP's first choice is 19 MiB with two passes.
+    /// The memory in KiB. OWASP's first choice is 19 MiB with two passes.
     pub memory_kib: u32,
-    /// Passes over the memory.
+    /// The passes over the memory.
     pub passes: u32,
-    /// Threads that hash; each keeps `memory_kib` from its first hash on.
+    /// The number of threads. Each keeps `memory_kib` from its first hash on.
     pub threads: usize,
-    /// What other versions of the program have hashed with, while accounts may still have such hashes. A wrong password costs
+    /// The parameters of earlier versions, for as long as accounts may still have such hashes. A wrong password costs
     /// one hash with each of them and one with today's, so that the time does not tell which accounts are old.
     pub earlier: Vec<PasswordCost>,
-    /// Passwords that may wait.
+    /// The most passwords that wait.
     pub queue_max: usize,
-    /// A secret that is kept apart from the database; without it a stolen database cannot be guessed at.
+    /// A secret kept apart from the database. Without it nobody can guess passwords from a stolen database.
     pub pepper: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Default for PasswordSettings {
     fn default() -> Self {
-        // Half of the cores, so that log-ins leave the other half to messages.
+        // Half of the cores, so that logins leave the other half to messages.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.div_ceil(2);
         Self { memory_kib: 19_456, passes: 2, earlier: Vec::new(), threads, queue_max: QUEUE_MAX, pepper: None }
@@ -75,25 +75,25 @@ impl std::fmt::Debug for PasswordSettings {
 /// Why a password was neither hashed nor compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordsError {
-    /// As many wait as may; try again soon.
+    /// The queue is full; try again soon.
     #[error("too many passwords wait to be hashed")]
     Busy,
     /// The pool is gone.
     #[error("the pool that hashes passwords has stopped")]
     Stopped,
-    /// The stored hash is none, or the parameters are not possible.
+    /// The stored text is not a hash, or the parameters are impossible.
     #[error("a password could not be hashed: {0}")]
     Hash(String),
 }
 
-/// What comparing a password gave.
+/// The result of comparing a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Another password, or no such account.
+    /// The password is wrong, or there is no account.
     Wrong,
-    /// The password.
+    /// The password is right.
     Right,
-    /// The password, hashed with other parameters than today's: to be hashed anew.
+    /// The password is right, but its hash has outdated parameters and should be replaced.
     RightButOutdated,
 }
 
@@ -102,7 +102,7 @@ enum Work {
     Verify { password: Password, hash: Option<String>, reply: oneshot::Sender<Result<Verdict, PasswordsError>> },
 }
 
-/// The pool. Its threads end when it is dropped.
+/// The pool of threads, which end when it is dropped.
 pub struct Passwords {
     queue: SyncSender<Work>,
     random: Arc<dyn Random>,
@@ -113,7 +113,7 @@ impl Passwords {
     /// Starts the threads, and makes the dummy hash with today's parameters.
     ///
     /// # Errors
-    /// [`PasswordsError::Hash`] for impossible parameters, [`PasswordsError::Stopped`] when no thread could be started.
+    /// [`PasswordsError::Hash`] for impossible parameters, [`PasswordsError::Stopped`] if no thread could be started.
     pub fn new(settings: &PasswordSettings, random: Arc<dyn Random>) -> Result<Self, PasswordsError> {
         let hasher = Arc::new(Hasher::new(settings, random.as_ref())?);
         let queue_max = if without(Countermeasure::HashingQueue) { QUEUE_MAX * 1_000 } else { settings.queue_max };
@@ -130,10 +130,10 @@ impl Passwords {
         Ok(Self { queue, random, waiting })
     }
 
-    /// The PHC string of a password, with a new salt.
+    /// Hashes a password with a new salt, and returns its PHC string.
     ///
     /// # Errors
-    /// [`PasswordsError`]
+    /// [`PasswordsError`] if the queue is full or hashing failed.
     pub async fn hash(&self, password: Password) -> Result<String, PasswordsError> {
         let mut salt = [0; SALT_BYTES];
         self.random.fill(&mut salt);
@@ -142,7 +142,8 @@ impl Passwords {
         answer.await.map_err(|_| PasswordsError::Stopped)?
     }
 
-    /// Compares a password with a PHC string. Without one it is compared with a dummy at the same cost, and is wrong.
+    /// Compares a password with a PHC string. Without one, compares it with a dummy at the same cost and returns that
+    /// it is wrong.
     ///
     /// # Errors
     /// [`PasswordsError`]
@@ -152,7 +153,7 @@ impl Passwords {
         answer.await.map_err(|_| PasswordsError::Stopped)?
     }
 
-    /// How many wait.
+    /// Returns the number of waiting passwords.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -170,12 +171,12 @@ impl Passwords {
     }
 }
 
-/// How far the pool's threads stand back (nice, from 0 to 19): a hash keeps a core busy for tens of ms, and a message that has
-/// to pass should not wait for its end.
+/// The niceness of the pool's threads, from 0 to 19. A hash keeps a core busy for tens of ms, and messages should not
+/// wait for its end.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Lets every other thread of the machine go first. Only Linux counts niceness by thread.
+/// Lowers the priority of the calling thread below every other. Only Linux sets niceness by thread.
 fn stand_back() {
     #[cfg(target_os = "linux")]
     if rustix::process::setpriority_process(None, NICENESS).is_err() {
@@ -190,7 +191,7 @@ fn work(hasher: &Hasher, queue: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
         // The lock is held while waiting: exactly one thread waits at the channel, the others at the lock.
         let Ok(work) = queue.lock().recv() else { return };
         waiting.fetch_sub(1, Ordering::Relaxed);
-        // Whoever has gone away meanwhile is not worth 30 ms; whether they still listen for the answer is their matter.
+        // A caller that is gone does not justify 30 ms of work.
         match work {
             Work::Hash { password, salt, reply } if !reply.is_closed() => {
                 let _ = reply.send(hasher.hash(&password, &salt, &mut memory));

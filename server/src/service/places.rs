@@ -1,5 +1,5 @@
-//! How many connections one network has open at once: whoever opens them without end gets no more than its share, and leaves
-//! the rest to others.
+//! Bounds the connections that one network has open at once, so that a network that keeps opening more leaves room for
+//! others.
 
 use sealpost_sabotage::{Countermeasure, without};
 use std::collections::HashMap;
@@ -10,14 +10,14 @@ use parking_lot::Mutex;
 /// A network address, IPv6 cut to its /64; see [`client_network`](crate::domain::address::client_network).
 type Network = [u8; 16];
 
-/// The places of every network. Memory is bounded by what is open: a network with nothing open is not kept.
+/// The places of every network. Memory is bounded by the open connections, because a network without any is not kept.
 #[derive(Debug)]
 pub struct Places {
     max: usize,
     taken: Mutex<HashMap<Network, usize>>,
 }
 
-/// One place, given up when dropped.
+/// A place of a network, which is freed when dropped.
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
@@ -25,13 +25,13 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many places for each network.
+    /// Creates places with this number for each network.
     #[must_use]
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, taken: Mutex::default() })
     }
 
-    /// Takes one, unless the network has all of its own.
+    /// Takes a place of a network. Returns `None` if all of its places are taken.
     #[must_use]
     pub fn take(self: &Arc<Self>, network: Network) -> Option<Place> {
         let mut taken = self.taken.lock();

@@ -17,7 +17,7 @@ use super::{Caller, ServiceError, Services, keys};
 use crate::store::{DeviceRecord, TakenBundle, UploadPrekeys};
 
 impl Services {
-    /// What the server holds of the caller's device.
+    /// Returns what the server holds of the calling device's prekeys.
     ///
     /// # Errors
     /// The store's failures.
@@ -25,7 +25,7 @@ impl Services {
         Ok(status(&self.own_device(caller).await?))
     }
 
-    /// Ids of the device's one-time prekeys that are left, ascending.
+    /// Returns the ids of the device's remaining one-time prekeys, ascending.
     ///
     /// # Errors
     /// The store's failures.
@@ -34,7 +34,7 @@ impl Services {
         Ok(PrekeyIds { ids: ids.ok_or_else(gone)? })
     }
 
-    /// Stores prekeys of the caller's device. The same upload again changes nothing and is a success.
+    /// Stores prekeys of the calling device. Repeating the same upload changes nothing and succeeds.
     ///
     /// # Errors
     /// `key_epoch_conflict`, `prekey_conflict` (with the id), `prekeys_full`, `one_time_prekeys_invalid`,
@@ -64,7 +64,7 @@ impl Services {
         }
     }
 
-    /// Deletes the one-time prekeys of the caller's device: after a rollback it no longer knows their private halves.
+    /// Deletes the one-time prekeys of the calling device, which no longer knows their private halves after a rollback.
     ///
     /// # Errors
     /// The store's failures.
@@ -73,11 +73,11 @@ impl Services {
         self.prekey_status(caller).await
     }
 
-    /// Takes a bundle for each device named, or for all. Above the limits of a device its bundle comes without a one-time
-    /// prekey, so that setting a session up never fails; only far above them is the call refused.
+    /// Takes a bundle for each named device, or for all. Beyond a device's limits its bundle has no one-time prekey, so
+    /// that a session can always be started. Only far beyond them is the call refused.
     ///
     /// # Errors
-    /// `not_found`, the same for accounts that are unknown or deleted; `rate_limited`; `malformed_request`.
+    /// `not_found` for accounts that are unknown or deleted alike; `rate_limited`; `malformed_request`.
     pub async fn take_bundles(
         &self,
         caller: &Caller,
@@ -94,7 +94,7 @@ impl Services {
                 taken.extend(self.take_bundle(caller, address).await?);
             }
         }
-        // The list may have changed meanwhile. Only bundles that the answer's own list vouches for are given.
+        // The list may have changed meanwhile, so only bundles of devices in the returned list are given out.
         let record = self.core.store.account(account).await?.ok_or_else(not_found)?;
         let list = stored_list(&record)?;
         let bundles = taken.into_iter().filter(|bundle| list.contains(&bundle.address)).map(bundle_body).collect();
@@ -125,7 +125,7 @@ impl Services {
     }
 }
 
-/// The caller's device was removed since the caller was authenticated.
+/// Returns the error for a device that was removed since the caller was authenticated.
 fn gone() -> ServiceError {
     ServiceError::new(ProblemCode::Unauthenticated)
 }
@@ -145,7 +145,7 @@ fn status(device: &DeviceRecord) -> PrekeyStatus {
     }
 }
 
-/// The devices asked for; `None` for all.
+/// Returns the requested devices, or `None` for all.
 fn wanted(request: &TakeBundlesRequest) -> Result<Option<Vec<DeviceId>>, ServiceError> {
     let malformed = || {
         ServiceError::new(ProblemCode::MalformedBody)

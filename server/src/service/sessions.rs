@@ -1,4 +1,4 @@
-//! Sessions: who calls, logging in, refreshing, listing and ending.
+//! Logins: authenticating callers, logging in, refreshing, listing and ending.
 
 use std::sync::LazyLock;
 
@@ -24,8 +24,9 @@ use super::passwords::Verdict;
 use super::{Caller, ServiceError, Services, keys};
 use crate::store::{AccountRecord, LogIn, NameMatch, NewSession, RotateRefreshToken, SessionRecord, StartSession};
 
-/// A log-in on a server without accounts, or with a text that is no name, is checked against this list and key, so that it
-/// costs the same signature checks. Their private halves are public, which is harmless: what they verify is never accepted.
+/// The list and key that a login is checked against when there is no account, or the text is not a name, so that it
+/// costs the same signature checks. Their private halves are public, which is harmless, because what they verify is
+/// never accepted.
 static NOBODY: LazyLock<Option<DeviceList>> = LazyLock::new(|| {
     let account = AccountIdentityKeyPair::from_seed(&[0; 32]);
     let devices = vec![DeviceEntry {
@@ -44,14 +45,15 @@ static NOBODY: LazyLock<Option<DeviceList>> = LazyLock::new(|| {
     DeviceList::sign(&account, body).ok()
 });
 
-/// What every failed log-in is answered.
+/// The error of every failed login.
 const LOGIN_FAILED: ServiceError = ServiceError::new(ProblemCode::LoginFailed);
 
 impl Services {
-    /// Who presents this access token: the token is good, its session lives, and no generation has passed since.
+    /// Returns the caller that presents an access token: the token is valid, its login is live, and its generation is
+    /// current.
     ///
     /// # Errors
-    /// `unauthenticated`, the same for every reason; or the store's failure.
+    /// `unauthenticated` for every reason alike; or the store's failure.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
         let unauthenticated = || ServiceError::new(ProblemCode::Unauthenticated);
         let now = self.core.clock.now();
@@ -87,8 +89,8 @@ impl Services {
         })
     }
 
-    /// Counts a guess at a password that no device's signature vouches for: against its name, and against what the whole
-    /// server hashes for strangers. What the second refuses does not count for the first.
+    /// Counts a guess at a password without a valid device signature, for its name and for the whole server. A guess
+    /// that the second limit refuses does not count for the first.
     pub(super) fn count_guess(&self, username: &str) -> Result<(), ServiceError> {
         if without(Countermeasure::GuessLimits) {
             return Ok(());
@@ -105,8 +107,8 @@ impl Services {
 
     /// Logs in on a device of the account's current list.
     ///
-    /// The device's signature is checked first, because it decides which limit a guess counts against; exactly one
-    /// signature check and one password hash are made, whatever is wrong, and every failure is the same `login_failed`.
+    /// The device's signature is checked first, because it decides which limit a guess counts against. Whatever is
+    /// wrong, exactly one signature check and one password hash are made, and every failure is the same `login_failed`.
     ///
     /// # Errors
     /// `login_failed`, `rate_limited`, `busy`, `session_conflict`.
@@ -131,7 +133,7 @@ impl Services {
             return Err(LOGIN_FAILED);
         };
         let mut log_in = LogIn { session: new_session, password_hash: record.password_hash };
-        // The next log-in is as good a time as this one, when the pool is busy.
+        // If the pool is busy, the next login can do it.
         if verdict == Verdict::RightButOutdated
             && let Ok(new) = self.core.passwords.hash(request.password.clone()).await
             && self.core.store.rehash_password(record.id, &log_in.password_hash, &new).await?
@@ -145,8 +147,8 @@ impl Services {
         }
     }
 
-    /// The account has another hash than a moment ago: of another password, or of the same one, which another log-in has
-    /// hashed with today's parameters meanwhile.
+    /// Handles that the account's hash has changed since: for another password, or because another login rehashed the
+    /// same one with today's parameters.
     async fn log_in_again(&self, log_in: LogIn, password: Password) -> Result<SessionGrant, ServiceError> {
         let record = self.core.store.account(log_in.session.address.account).await?.ok_or(LOGIN_FAILED)?;
         let hash = record.password_hash;
@@ -159,11 +161,11 @@ impl Services {
 
     /// Exchanges a refresh token for its successor, which the client has drawn.
     ///
-    /// The signature comes first: without it nothing is changed, so that a stolen or replayed token alone can neither be
-    /// used nor be used to log anyone out.
+    /// The signature is checked first, and without a valid one nothing changes. A stolen or replayed token alone can
+    /// therefore neither be used nor log anyone out.
     ///
     /// # Errors
-    /// `refresh_invalid` (changes nothing), `session_ended` (a spent token was used: the session is over).
+    /// `refresh_invalid` (nothing changes), `session_ended` (a spent token was used, and the login ends).
     pub async fn refresh(&self, request: &RefreshRequest) -> Result<SessionGrant, ServiceError> {
         let invalid = || ServiceError::new(ProblemCode::RefreshInvalid);
         let (session, old, next) = (request.session_id.0, request.refresh_token.0.hash(), request.next_hash.0);
@@ -176,7 +178,7 @@ impl Services {
         };
         statement.verify(&record.identity, &request.signature.0).map_err(|_| invalid())?;
         if old == next {
-            // A token that succeeds itself would never be spent, and its theft never noticed.
+            // A token that were its own successor would never be spent, and its theft never noticed.
             return Err(invalid());
         }
         let now = self.core.clock.now();
@@ -192,7 +194,7 @@ impl Services {
         }
     }
 
-    /// The account's live sessions, oldest first.
+    /// Returns the account's live logins, oldest first.
     ///
     /// # Errors
     /// The store's failures.
@@ -201,7 +203,7 @@ impl Services {
         Ok(SessionList { sessions: sessions.iter().map(|record| session_info(record, caller)).collect() })
     }
 
-    /// Ends one session of the caller's account. One that is not there, or is another account's, was not live.
+    /// Ends one login of the caller's account. A missing login, or another account's, counts as not live.
     ///
     /// # Errors
     /// The store's failures.
@@ -215,7 +217,7 @@ impl Services {
         Ok(SessionsEnded { ended: u32::from(live) })
     }
 
-    /// Ends every session of the caller's account, the caller's own too.
+    /// Ends every login of the caller's account, including the caller's.
     ///
     /// # Errors
     /// The store's failures.
@@ -225,8 +227,8 @@ impl Services {
         Ok(SessionsEnded { ended: count(&ended) })
     }
 
-    /// The account of this name and its list; a text that is no name is the name of no account. Without an account the
-    /// list is somebody else's or nobody's, read and decoded at the same cost, and good for nothing.
+    /// Returns the account of this name with its list; a text that is not a name is treated as the name of no account.
+    /// Without an account the list is somebody else's or a dummy, read and decoded at the same cost and never accepted.
     pub(super) async fn account_for_log_in(
         &self,
         username: &str,
@@ -247,7 +249,7 @@ impl Services {
         Ok((record, list))
     }
 
-    /// Whether the device signed for this session on this server.
+    /// Returns whether the device signed for this login on this server.
     pub(super) fn verify_log_in(
         &self,
         session: &NewSession,
@@ -263,7 +265,7 @@ impl Services {
         statement.verify(identity, &request.signature.0).map_err(|_| ServiceError::new(ProblemCode::SignatureInvalid))
     }
 
-    /// Begins a session whose log-in was checked, and ends the device's others.
+    /// Starts a login that was checked, and ends the device's others.
     pub(super) async fn begin_session(&self, log_in: LogIn) -> Result<SessionGrant, ServiceError> {
         let (id, address) = (log_in.session.id, log_in.session.address);
         match self.core.store.start_session(log_in, self.core.clock.now()).await? {
@@ -277,7 +279,7 @@ impl Services {
         }
     }
 
-    /// An access token for a session.
+    /// Issues an access token for a login.
     pub(super) fn grant(
         &self,
         address: &DeviceAddress,
@@ -294,7 +296,7 @@ impl Services {
         })
     }
 
-    /// Compares a password on the pool.
+    /// Compares a password on the pool of threads.
     pub(super) async fn verify_password(
         &self,
         password: &Password,
@@ -308,12 +310,12 @@ impl Services {
     }
 }
 
-/// How many, as it crosses the wire.
+/// Converts a count to its wire form.
 pub(super) fn count(sessions: &[SessionId]) -> u32 {
     u32::try_from(sessions.len()).unwrap_or(u32::MAX)
 }
 
-/// The session that a request asks for, on this device.
+/// Returns the login that a request asks for, on this device.
 pub(super) fn new_session(request: &SessionRequest, address: DeviceAddress) -> NewSession {
     NewSession {
         id: request.session_id.0,
@@ -322,17 +324,18 @@ pub(super) fn new_session(request: &SessionRequest, address: DeviceAddress) -> N
     }
 }
 
-/// Counts guesses for a name whether or not it exists, and does not keep it.
+/// Returns the limiter's key of a name. Guesses are counted whether or not the name exists, and the name itself is not
+/// kept.
 pub(super) fn name_key(username: &str) -> LimitKey {
     LimitKey::Name(Sha256::digest(username.to_ascii_lowercase()).into())
 }
 
-/// The list of a stored account, which was verified before it was stored.
+/// Decodes the list of a stored account, which was verified before it was stored.
 pub(super) fn stored_list(record: &AccountRecord) -> Result<DeviceList, ServiceError> {
     DeviceList::decode(&record.device_list.0).map_err(ServiceError::internal)
 }
 
-/// The bare facts of a session.
+/// Returns the facts about a login.
 pub(super) fn session_info(record: &SessionRecord, caller: &Caller) -> SessionInfo {
     SessionInfo {
         session_id: B64(record.id),

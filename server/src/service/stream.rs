@@ -1,8 +1,8 @@
 //! The stream: one authenticated socket of one device, from `Welcome` to its close code.
 //!
-//! Nothing here knows actix. A transport gives frames and takes frames ([`Reader`], [`Writer`]); [`delivery`] decides what the
-//! device is given, [`sends`] what becomes of what it sends, and `driver` is the one loop that brings them together with
-//! the store, the hub and the timers.
+//! Nothing here knows actix. A transport reads and writes frames ([`Reader`], [`Writer`]). [`delivery`] decides which
+//! rows the device gets, [`sends`] handles what it sends, and `driver` is the loop that connects them with the store,
+//! the hub and the timers.
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,20 +19,20 @@ mod open;
 pub mod sends;
 mod timers;
 
-/// The times that a stream keeps, and the name that `Welcome` gives.
+/// The times of a stream, and the node's name for `Welcome`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSettings {
     /// The node's name.
     pub node: String,
-    /// Between two pings; two misses end the stream.
+    /// The interval of pings. Two missed pings end the stream.
     pub ping_interval: Duration,
-    /// A peer that takes nothing for this long is dropped.
+    /// How long a peer can take nothing before it is dropped.
     pub write_timeout: Duration,
-    /// A peer without an `Authorization` header sends its `Auth` frame within this time.
+    /// How long a peer without an `Authorization` header can take to send its `Auth` frame.
     pub auth_timeout: Duration,
-    /// Acknowledgements wait at most this long for others of their stream; the store may keep them a little longer for company.
+    /// How long acks wait for others of their stream. The store can hold them a little longer.
     pub ack_delay: Duration,
-    /// A connected device is noted as seen this often.
+    /// How often a connected device is recorded as seen.
     pub seen_interval: Duration,
 }
 
@@ -49,14 +49,14 @@ impl Default for StreamSettings {
     }
 }
 
-/// What a transport read.
+/// A result of reading from a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A whole binary message.
     Frame(Bytes),
     /// A sign of life: a pong, or a ping that the transport has answered.
     Alive,
-    /// The peer broke the transport's protocol or sent what is not allowed here; the stream ends for this reason.
+    /// The peer broke the transport's protocol or sent something that is not allowed. The stream ends for this reason.
     Violation(CloseReason),
     /// The peer closed, or is gone.
     Gone,
@@ -64,9 +64,9 @@ pub enum Incoming {
 
 /// The reading half of a transport.
 pub trait Reader {
-    /// The next message. Dropping the future loses nothing.
+    /// Waits for the next message. Dropping the future loses nothing.
     fn next(&mut self) -> impl Future<Output = Incoming>;
-    /// The next message, if it has arrived already.
+    /// Returns the next message if it has arrived already.
     fn ready(&mut self) -> Option<Incoming>;
 }
 
@@ -81,10 +81,10 @@ pub trait Writer {
     fn frame(&mut self, frame: &Bytes);
     /// Adds a ping.
     fn ping(&mut self);
-    /// Bytes gathered and not yet taken by the peer's side.
+    /// Returns the number of gathered bytes that the transport has not taken yet.
     fn pending(&self) -> usize;
-    /// Hands over what was gathered, as soon as the transport takes it. Dropping the future loses nothing.
+    /// Passes on what was gathered as soon as the transport takes it. Dropping the future loses nothing.
     fn flush(&mut self) -> impl Future<Output = Result<(), Gone>>;
-    /// Says why and ends the socket.
+    /// Sends the reason and closes the connection.
     fn close(&mut self, reason: CloseReason) -> impl Future<Output = ()>;
 }

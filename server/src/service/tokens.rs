@@ -1,8 +1,8 @@
 //! Access tokens: JWTs (RFC 7519, profile of RFC 9068) signed with EdDSA and nothing else.
 //!
-//! What a token says is believed only together with the store: [`Services::authenticate`](super::Services::authenticate)
-//! looks up the session, so that logging out takes effect at once. The claims are checked here rather than by the library,
-//! whose clock is the machine's and whose types are lenient.
+//! A token is believed only together with the store: [`Services::authenticate`](super::Services::authenticate) looks up
+//! the login, so that logging out takes effect at once. The claims are checked here instead of by the library, whose
+//! clock is the machine's and whose types are lenient.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,15 +24,16 @@ mod provider;
 
 pub use keys::{TokenKey, TokenKeyId, TokenKeyIdError};
 
-/// How far the clocks of two nodes may be apart, in seconds.
+/// How far the clocks of two nodes can differ, in seconds.
 pub const LEEWAY_SECONDS: u64 = 5;
-/// The longest token worth looking at: ours have some 600 bytes.
+/// The longest token that is read. Ours have some 600 bytes.
 const TOKEN_MAX_BYTES: usize = 2_048;
-/// RFC 9068 §2.1: another kind of JWT under the same key is no access token.
+/// The type of an access token (RFC 9068 §2.1). Another kind of JWT under the same key is refused.
 const TYPE: &str = "at+jwt";
 const ALGORITHM: &str = "EdDSA";
 
-/// The header, strictly: `jku`, `jwk`, `x5u`, `crit` and whatever else might direct the check are unknown fields.
+/// The header, read strictly: `jku`, `jwk`, `x5u`, `crit` and other fields that could direct the check are unknown
+/// fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StrictHeader {
@@ -41,7 +42,7 @@ struct StrictHeader {
     kid: String,
 }
 
-/// Every claim is required, typed, and there once; no other is accepted.
+/// The claims. Each is required, typed and present once, and no other is accepted.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClaimsBody {
@@ -57,25 +58,25 @@ struct ClaimsBody {
     iat: u64,
 }
 
-/// What a valid token says. Whether its session still lives is for the store to say.
+/// The content of a valid token. Only the store knows whether its login is still live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// The device.
     pub address: DeviceAddress,
-    /// The session.
+    /// The login.
     pub session: SessionId,
-    /// The session's generation when the token was issued.
+    /// The login's generation when the token was issued.
     pub generation: u32,
     /// When the token expires.
     pub expires_at: UnixMillis,
 }
 
-/// The token is not good. Deliberately no more: whoever presents one learns nothing from the reason.
+/// The token is invalid. There is deliberately no more detail, so that its presenter learns nothing from the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the access token is not valid")]
 pub struct InvalidToken;
 
-/// Why the tokens' keys cannot be used, or a token could not be made.
+/// Why the keys cannot be used, or a token could not be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// There is no key.
@@ -84,7 +85,7 @@ pub enum TokensError {
     /// Two keys have the same id.
     #[error("two keys for access tokens have the same id")]
     DuplicateKey,
-    /// Another provider of signatures was installed in this process before.
+    /// Another provider of signatures was already installed in this process.
     #[error("another JWT provider is installed already")]
     Provider,
     /// The token could not be encoded.
@@ -94,7 +95,7 @@ pub enum TokensError {
 
 /// Issues and checks access tokens.
 pub struct Tokens {
-    /// Exchanged whole when the operator changes the keys.
+    /// Replaced as a whole when the operator changes the keys.
     keys: RwLock<Arc<Keys>>,
     validation: Validation,
     issuer: String,
@@ -105,7 +106,7 @@ pub struct Tokens {
 struct Keys {
     signing_header: Header,
     signing: EncodingKey,
-    /// The fixed map: a `kid` is an index here and nothing else.
+    /// The fixed map of keys. A `kid` is an index into it and nothing else.
     verifying: BTreeMap<String, DecodingKey>,
 }
 
@@ -126,10 +127,11 @@ impl Keys {
 }
 
 impl Tokens {
-    /// The keys, oldest first: the last one signs, all of them verify, so that keys change without logging anyone out.
+    /// Takes the keys, oldest first. The last one signs and all of them verify, so that keys change without logging
+    /// anyone out.
     ///
     /// # Errors
-    /// [`TokensError`]
+    /// [`TokensError`] if there is no key, or two have the same id.
     pub fn new(keys: &[TokenKey], server: ServerId) -> Result<Self, TokensError> {
         provider::install().map_err(|provider::AnotherProvider| TokensError::Provider)?;
         let keys = RwLock::new(Arc::new(Keys::new(keys)?));
@@ -139,16 +141,16 @@ impl Tokens {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[&audience]);
-        // The library would ask the machine's clock; `check` asks the one it is given.
+        // The library would use the machine's clock; `check` uses the injected one.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Ok(Self { keys, validation, issuer, audience })
     }
 
-    /// Takes other keys from now on, the last of which signs; whether the set or the signing one has changed.
+    /// Replaces the keys; the last one signs. Returns whether the set or the signing key has changed.
     ///
     /// # Errors
-    /// [`TokensError`]; the former keys stay then.
+    /// [`TokensError`]; the previous keys then stay.
     pub fn replace(&self, keys: &[TokenKey]) -> Result<bool, TokensError> {
         let fresh = Arc::new(Keys::new(keys)?);
         let former = std::mem::replace(&mut *self.keys.write(), Arc::clone(&fresh));
@@ -156,15 +158,15 @@ impl Tokens {
         Ok(!same_keys || former.signing_header.kid != fresh.signing_header.kid)
     }
 
-    /// The keys as they are now, whatever comes meanwhile.
+    /// Returns the present keys, unaffected by later changes.
     fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.read())
     }
 
-    /// A token for a session, good for ten minutes from now.
+    /// Issues a token for a login, valid for ten minutes.
     ///
     /// # Errors
-    /// [`TokensError::Encode`], which no input leads to.
+    /// [`TokensError::Encode`], which no input causes.
     pub fn issue(
         &self,
         now: UnixMillis,
@@ -191,10 +193,10 @@ impl Tokens {
             .map_err(TokensError::Encode)
     }
 
-    /// What a token says, if it is good now.
+    /// Checks a token and returns its content.
     ///
     /// # Errors
-    /// [`InvalidToken`] for each and every reason. The cost is bounded by 2 KiB and one signature check.
+    /// [`InvalidToken`] for every reason alike. The cost is bounded by 2 KiB and one signature check.
     pub fn check(&self, now: UnixMillis, token: &str) -> Result<Claims, InvalidToken> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(InvalidToken);
@@ -217,7 +219,7 @@ impl Tokens {
         let timely = claims.nbf <= latest_start
             && claims.iat <= latest_start
             && claims.exp > seconds.saturating_sub(LEEWAY_SECONDS)
-            // Nobody but us signs, so this can only fail where an older version gave longer lives.
+            // Only this server signs, so this fails only if an older version gave longer lifetimes.
             && claims.exp.saturating_sub(claims.iat) <= ACCESS_TOKEN_SECONDS;
         if !timely && !without(Countermeasure::TokenTimes) {
             return Err(InvalidToken);

@@ -1,4 +1,4 @@
-//! Where the relay is, and as whom the node comes to it.
+//! The relay's address, and the credentials of the node there.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,34 +8,34 @@ use async_nats::ServerAddr;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// One or more servers of one NATS, as `nats://user:password@host:4222,nats://other:4222`. It may hold a password, so that it
-/// is never printed.
+/// One or more servers of one NATS, such as `nats://user:password@host:4222,nats://other:4222`. It can contain a
+/// password, so it is never printed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct NatsAddress {
-    /// Without user and password: the library writes addresses to logs.
+    /// The servers without user and password, because the library logs addresses.
     servers: Vec<ServerAddr>,
     login: Login,
 }
 
-/// As whom the node comes.
+/// How the node authenticates.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Login {
-    /// As nobody, or as whoever its certificate says.
+    /// Without credentials, or with the certificate alone.
     Nobody,
     /// With a token.
     Token(Zeroizing<String>),
-    /// As a user.
+    /// With a user's name and password.
     User(Zeroizing<String>, Zeroizing<String>),
 }
 
-/// Why a text is no address. The texts hold nothing of it.
+/// Why a text is not an address. The error texts contain nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NatsAddressError {
-    /// It is none.
+    /// The text is not an address.
     #[error("the relay must be nats://HOST:PORT or tls://HOST:PORT, or several of them with commas between")]
     Format,
-    /// The servers are asked for different users.
+    /// The servers have different users.
     #[error("all servers of the relay must have the same user and password; it is enough to name them once")]
     Logins,
 }
@@ -96,7 +96,7 @@ fn parse(text: &str) -> Result<(ServerAddr, Login), NatsAddressError> {
     Ok((server, login))
 }
 
-/// The text behind percent signs; `None` when it is none.
+/// Decodes percent signs. Returns `None` if the text is malformed.
 fn plain(text: &str) -> Option<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.bytes();
@@ -122,12 +122,12 @@ impl NatsAddress {
         &self.login
     }
 
-    /// Whether it asks for TLS on every way to it.
+    /// Returns whether all servers are addressed with TLS.
     pub(super) fn is_tls(&self) -> bool {
         self.servers.iter().all(ServerAddr::tls_required)
     }
 
-    /// Whether it is on this machine.
+    /// Returns whether all servers are on this machine.
     pub(super) fn is_local(&self) -> bool {
         self.servers.iter().all(|server| {
             let host = server.host();

@@ -1,4 +1,4 @@
-//! Hints that wait to be sent: each once, however often it is given, and never more than a bounded number.
+//! Hints that wait to be sent. Each waits once, however often it is added, and their number is bounded.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 
 use crate::relay::Hint;
 
-/// Hints of each kind that wait. Beyond that they are dropped, and the sweeps of the other nodes find what they were about:
-/// better so than to grow while the relay is slow. At most 4 MiB.
+/// The most waiting hints of each kind, which take at most 4 MiB. Further ones are dropped instead of growing while the
+/// relay is slow, and the sweeps of the other nodes find what they were about.
 const WAITING_MAX: usize = 16_384;
 
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ struct Waiting {
     ended: BTreeSet<SessionId>,
 }
 
-/// Putting something in never blocks for longer than a short lock.
+/// Adding never blocks for longer than a short lock.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Mutex<Waiting>,
@@ -29,7 +29,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Adds a hint; how many of its parts were dropped.
+    /// Adds a hint. Returns how many of its parts were dropped.
     pub(super) fn put(&self, hint: Hint) -> u64 {
         let mut waiting = self.waiting.lock();
         let dropped = match hint {
@@ -53,7 +53,7 @@ impl Outbox {
         dropped
     }
 
-    /// Waits for something and takes all of it; what is urgent first.
+    /// Waits for hints and takes all of them, urgent ones first.
     pub(super) async fn take(&self) -> Vec<Hint> {
         loop {
             let Waiting { wakes, connected, lists, ended } = std::mem::take(&mut *self.waiting.lock());

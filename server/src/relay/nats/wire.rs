@@ -7,7 +7,8 @@
 //! sealpost.<server id>.ended                            payload: version (1) ‖ session id (16), one or more
 //! ```
 //!
-//! Ids in subjects are hexadecimal. The server's id is the cluster's, because it is the store's: clusters may share a NATS.
+//! Ids in subjects are hexadecimal. The server id identifies the cluster, because it is the store's, so several
+//! clusters can share a NATS.
 
 use bytes::Bytes;
 use sealpost_api::ids::{ServerId, SessionId};
@@ -15,12 +16,12 @@ use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId};
 
 use crate::relay::Hint;
 
-/// The form of the payloads.
+/// The version of the payloads.
 const VERSION: u8 = 1;
-/// Sessions in one message, so that it stays far below what NATS takes: 16 KiB.
+/// The most logins in one message, so that it stays far below what NATS accepts: 16 KiB.
 const SESSIONS_MAX: usize = 1_024;
 
-/// Where a cluster's hints are.
+/// The subjects of a cluster.
 pub(super) struct Subjects {
     prefix: String,
 }
@@ -30,12 +31,12 @@ impl Subjects {
         Self { prefix: format!("sealpost.{cluster}.") }
     }
 
-    /// What a node subscribes to.
+    /// Returns the subject that a node subscribes to.
     pub(super) fn all(&self) -> String {
         format!("{}>", self.prefix)
     }
 
-    /// The messages of a hint.
+    /// Encodes a hint as one or more messages.
     pub(super) fn encode(&self, hint: &Hint) -> Vec<(String, Bytes)> {
         match hint {
             Hint::Wake(address) => vec![self.of_device("wake", address)],
@@ -58,7 +59,7 @@ impl Subjects {
         (subject, std::iter::once(VERSION).chain(*address.registration.as_bytes()).collect())
     }
 
-    /// The hint of a message; `None` for whatever is none of ours.
+    /// Decodes a message. Returns `None` if it is not a hint of this cluster.
     pub(super) fn decode(&self, subject: &str, payload: &[u8]) -> Option<Hint> {
         let (version, payload) = payload.split_first()?;
         if *version != VERSION {

@@ -1,6 +1,6 @@
-//! Going on under a new account identity key, from a machine that has the password and not the old key.
+//! Continuing an account under a new account identity key, from a machine that has the password but not the old key.
 //!
-//! It is not hidden from anybody: the new list is marked, and contacts are shown an identity change.
+//! It is visible to everyone: the new list is marked, and contacts are shown an identity change.
 
 use sealpost_api::accounts::{CurrentIdentity, CurrentIdentityRequest, NewIdentityRequest};
 use sealpost_api::encoding::B64;
@@ -18,7 +18,7 @@ use crate::service::{ServiceError, Services};
 use crate::store::{AccountRecord, LogIn, NewSession, PublishList, PublishOutcome};
 
 impl Services {
-    /// The account's id and newest list, to which a new identity's list is chained.
+    /// Returns the account's id and newest list, to which a new identity's list is chained.
     ///
     /// # Errors
     /// `login_failed`, `rate_limited`, `busy`.
@@ -31,8 +31,8 @@ impl Services {
         Ok(CurrentIdentity { account_id: B64(record.id), device_list: B64(record.device_list) })
     }
 
-    /// Makes a list with a new account identity key current, and logs its one device in. Every device and session before it
-    /// ends. The same request again gets the first answer.
+    /// Makes a list with a new account identity key current, and logs its one device in. All earlier devices and logins
+    /// end. Repeating the same request returns the first answer.
     ///
     /// # Errors
     /// `login_failed`, `rate_limited`, `busy`, `device_list_invalid`, `device_list_conflict`, `signed_prekey_invalid`,
@@ -45,7 +45,8 @@ impl Services {
         let list = decode_list(&request.device_list.0)?;
         let (record, current) = self.account_by_password(network, &request.username, &request.password).await?;
         let [entry] = list.devices() else { return Err(invalid_list("A new identity has exactly one device.")) };
-        // Whoever has the password alone (an operator can set one) gets no further than to a list that says so to contacts.
+        // The password alone (which an operator can set) leads only to a list that tells contacts about the new
+        // identity.
         let marked = list.new_identity() || without(Countermeasure::NewIdentityMark);
         if list.account() != record.id || !marked {
             return Err(invalid_list("The list does not begin a new identity of this account."));
@@ -78,7 +79,7 @@ impl Services {
         }
     }
 
-    /// The account of a name, for whoever has its password; everything else is the same `login_failed` at the same cost.
+    /// Returns the account of a name for the right password. Every failure is the same `login_failed` at the same cost.
     async fn account_by_password(
         &self,
         network: [u8; 16],
@@ -97,7 +98,7 @@ impl Services {
         }
     }
 
-    /// The grant for a session that was begun together with its list.
+    /// Creates the grant for a login that was started together with its list.
     async fn granted(&self, session: NewSession) -> Result<SessionGrant, ServiceError> {
         let live = self.core.store.session(session.id).await?;
         let live = live.ok_or_else(|| ServiceError::new(ProblemCode::SessionEnded))?;
@@ -105,7 +106,7 @@ impl Services {
     }
 }
 
-/// The list follows the current one with another key and a device that was not there before.
+/// Checks that the list follows the current one with another key, and with a device that was not there before.
 fn check_new_identity(current: &DeviceList, next: &DeviceList) -> Result<(), ServiceError> {
     current
         .check_successor(next)

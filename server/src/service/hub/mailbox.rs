@@ -1,4 +1,4 @@
-//! What waits for one connection: a bounded number of rows, merged notices, and the reason to end.
+//! A connection's mailbox: a bounded number of rows, merged notices, and the reason to end.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,23 +11,23 @@ use tokio::sync::Notify;
 
 use crate::store::QueueItem;
 
-/// Rows kept for a connection that is busy: one delivery window. More stays in the store.
+/// The most rows kept for a busy connection: one delivery window. Further rows stay in the store.
 const ROWS_MAX: usize = DELIVERY_WINDOW_ROWS;
-/// Bytes of those rows, so that many connections which do not read cost bounded memory.
+/// The most bytes of those rows, so that many connections that do not read cost bounded memory.
 const ROWS_MAX_BYTES: usize = 128 * 1024;
-/// Accounts whose changed list waits to be told. These are hints; a client looks anyway when it connects.
+/// The most accounts whose changed list waits to be told. These are hints; a client checks anyway when it connects.
 const LIST_CHANGES_MAX: usize = 8;
 
-/// Why a connection ends. The first reason given stays.
+/// Why a connection ends. The first reason stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// A newer socket of the device took over.
+    /// A newer stream of the device took over.
     Replaced,
-    /// Its session ended: logged out, password changed, device removed, account deleted.
+    /// Its login ended: by logging out, a password change, removal of the device, or deletion of the account.
     SessionEnded,
-    /// The access token expired unrenewed, or was no good.
+    /// The access token expired unrenewed, or was invalid.
     Unauthenticated,
-    /// The node stops.
+    /// The node is stopping.
     Stopping,
     /// The peer did not read, or answered no ping.
     TooSlow,
@@ -41,7 +41,7 @@ pub enum CloseReason {
     TryLater,
     /// The store failed.
     Internal,
-    /// The peer closed, and is answered as RFC 6455 §5.5.1 demands, or is gone.
+    /// The peer closed the connection, and is answered as RFC 6455 §5.5.1 demands, or it is gone.
     Gone,
 }
 
@@ -61,7 +61,7 @@ impl CloseReason {
         Self::Gone,
     ];
 
-    /// The WebSocket close code.
+    /// Returns the WebSocket close code.
     #[must_use]
     pub const fn code(self) -> u16 {
         /// RFC 6455 *protocol error*.
@@ -88,7 +88,7 @@ impl CloseReason {
         }
     }
 
-    /// A word for metrics, logs and the close frame.
+    /// Returns a word for metrics, logs and the close frame.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -107,15 +107,15 @@ impl CloseReason {
     }
 }
 
-/// A fact that a connected device is told. Notices are hints: they are merged, and lost with the connection.
+/// A fact for a connected device. Notices are hints: they are merged, and lost with the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// One-time prekeys run low.
+    /// Few one-time prekeys are left.
     PrekeysLow {
-        /// How many are left.
+        /// The number that is left.
         left: u32,
     },
-    /// An account has another device list.
+    /// An account has a new device list.
     DeviceListChanged {
         /// The account.
         account: AccountId,
@@ -129,9 +129,9 @@ pub enum Notice {
 pub struct Letters {
     /// Rows that became durable.
     pub rows: VecDeque<QueueItem>,
-    /// Whether the store may hold more than `rows`.
+    /// Whether the store can have more than `rows`.
     pub more: bool,
-    /// One-time prekeys left, if the device is to be told.
+    /// The number of one-time prekeys that are left, if the device must be told.
     pub prekeys_low: Option<u32>,
     /// Changed device lists.
     pub device_lists: Vec<(AccountId, u64)>,
@@ -150,23 +150,23 @@ struct Contents {
     close: Option<CloseReason>,
 }
 
-/// What waits for one connection. Putting something in never blocks.
+/// What waits for one connection. Adding to it never blocks.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     contents: Mutex<Contents>,
-    /// Beside the reason in `contents`, so that every accept can look without taking the lock.
+    /// A copy of whether `contents` has a reason, so that every accept can check it without the lock.
     closed: AtomicBool,
     arrived: Notify,
     closing: Notify,
 }
 
 impl Mailbox {
-    /// A row that became durable.
+    /// Adds a row that became durable.
     pub fn offer(&self, item: QueueItem) {
         let mut contents = self.contents.lock();
         let bytes = contents.row_bytes.saturating_add(item.bytes());
         let fits = contents.letters.rows.len() < ROWS_MAX && bytes <= ROWS_MAX_BYTES;
-        // Once something was left to the store, later rows are left to it too: the store knows the order.
+        // Once a row was left to the store, later rows are left to it too, because the store knows their order.
         if contents.letters.more || !fits {
             contents.letters.more = true;
         } else {
@@ -177,13 +177,13 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    /// The store holds something new.
+    /// Notes that the store has something new.
     pub fn wake(&self) {
         self.contents.lock().letters.more = true;
         self.arrived.notify_one();
     }
 
-    /// A fact to tell.
+    /// Adds a fact to tell.
     pub fn notify(&self, notice: Notice) {
         let mut contents = self.contents.lock();
         match notice {
@@ -208,7 +208,7 @@ impl Mailbox {
         self.closing.notify_one();
     }
 
-    /// Why the connection must end, if it must.
+    /// Returns why the connection must end, if it must.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
         if self.closed.load(Ordering::Acquire) { self.contents.lock().close } else { None }

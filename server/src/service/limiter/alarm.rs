@@ -1,16 +1,16 @@
-//! The alarm that somebody lists names: refused look-ups, counted over everybody by the hour.
+//! The alarm for somebody who lists names: refused look-ups of all accounts, counted by the hour.
 //!
-//! One account's limit stops that account. Many accounts, each from its own address, are seen only together.
+//! One account's limit stops that account. Many accounts, each from its own address, are only noticed together.
 
 use sealpost_crypto::UnixMillis;
 
-/// Refused look-ups of all accounts within an hour that raise the alarm. People look up a few names a day and are never
-/// refused; a program that goes through a list is refused on every try beyond its limit.
+/// The refused look-ups of all accounts within an hour that raise the alarm. People look up a few names a day and are
+/// never refused; a program that tries a list of names is refused on every attempt beyond its limit.
 pub const LOOKUPS_REFUSED_MAX: u32 = 100;
 
 const HOUR_MILLIS: u64 = 3_600_000;
 
-/// Refusals since the hour began.
+/// The refusals since the hour began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hour {
     began: UnixMillis,
@@ -18,12 +18,12 @@ pub(super) struct Hour {
 }
 
 impl Hour {
-    /// Long over.
+    /// Returns the state of an hour that ended long ago.
     pub(super) const fn none() -> Self {
         Self { began: UnixMillis(0), refused: 0 }
     }
 
-    /// Counts one; whether it is the one that raises the alarm.
+    /// Counts a refusal. Returns whether it is the one that raises the alarm.
     pub(super) fn refused(&mut self, now: UnixMillis) -> bool {
         if now.since(self.began) >= HOUR_MILLIS {
             *self = Self { began: now, refused: 0 };

@@ -1,33 +1,33 @@
-//! The one table of limits: what each is for, whom it counts, how much it allows, and what it does when it is crowded.
+//! The table of rate limits: what each is for, what it counts, how much it allows, and what it does when it is crowded.
 
 use serde::{Deserialize, Serialize};
 
-/// How much a limit allows: at once `burst`, and then `tokens` every `per_seconds`.
+/// The rate of a limit: `burst` at once, and then `tokens` every `per_seconds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// Tokens in a full bucket, from 1.
+    /// The tokens in a full bucket, from 1.
     pub burst: u32,
-    /// Tokens gained every `per_seconds`, from 1.
+    /// The tokens gained every `per_seconds`, from 1.
     pub tokens: u32,
-    /// Seconds, from 1.
+    /// The seconds, from 1.
     pub per_seconds: u32,
 }
 
 impl Limit {
-    /// Parts that make one token: one part is gained every ms for each of `tokens`, so that levels are whole numbers.
+    /// Returns the parts of one token. Each ms adds one part for each of `tokens`, so that levels are whole numbers.
     #[must_use]
     pub const fn parts(&self) -> u64 {
         self.per_seconds as u64 * 1_000
     }
 
-    /// Parts in a full bucket. At most 2⁶⁴ / 4.3, because both factors are u32 but for the 1,000.
+    /// Returns the parts in a full bucket. It saturates far beyond any useful limit.
     #[must_use]
     pub const fn capacity(&self) -> u64 {
         self.parts().saturating_mul(self.burst as u64)
     }
 
-    /// The ms in which an empty bucket gains a token.
+    /// Returns the ms in which an empty bucket gains a token.
     #[must_use]
     pub fn refill_millis(&self) -> u64 {
         self.parts().div_ceil(u64::from(self.tokens).max(1))
@@ -40,7 +40,7 @@ impl std::fmt::Display for Limit {
     }
 }
 
-/// What a limit does with a new key when all of its places are taken by buckets that are in use.
+/// What a limit does with a new key when all of its buckets are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crowding {
     /// Fail open: the fullest buckets are forgotten. For limits that keep the server usable.
@@ -54,13 +54,13 @@ pub enum Crowding {
 pub struct Rule {
     /// Its name in `[limits]`.
     pub name: &'static str,
-    /// Whom it counts.
+    /// What it counts.
     pub key: &'static str,
-    /// What it allows unless `[limits]` says otherwise.
+    /// Its rate, unless `[limits]` sets another.
     pub limit: Limit,
     /// Whether it fails open or closed.
     pub crowding: Crowding,
-    /// Why it is there.
+    /// The reason for it.
     pub reason: &'static str,
 }
 
@@ -76,7 +76,7 @@ macro_rules! limits {
             /// Every limit, in the table's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// Its line of the table.
+            /// Returns its line of the table.
             #[must_use]
             pub const fn rule(self) -> Rule {
                 match self {
@@ -129,7 +129,7 @@ limits! {
 }
 
 impl LimitName {
-    /// Its place in the table.
+    /// Returns its index in the table.
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -142,7 +142,7 @@ pub enum LimitError {
     /// No limit has this name.
     #[error("there is no limit of this name")]
     Unknown,
-    /// One of the numbers is 0: a limit cannot be switched off, nor refuse everything.
+    /// One of the numbers is 0. A limit can neither be switched off nor refuse everything.
     #[error("a limit's numbers start from 1")]
     Zero,
 }
@@ -160,10 +160,10 @@ impl Default for LimitTable {
 }
 
 impl LimitTable {
-    /// Changes a limit by its name in `[limits]`.
+    /// Changes the limit with this name in `[limits]`.
     ///
     /// # Errors
-    /// [`LimitError`]; nothing was changed.
+    /// [`LimitError`]; nothing is changed then.
     pub fn set(&mut self, name: &str, limit: Limit) -> Result<(), LimitError> {
         if limit.burst == 0 || limit.tokens == 0 || limit.per_seconds == 0 {
             return Err(LimitError::Zero);
@@ -173,15 +173,15 @@ impl LimitTable {
         Ok(())
     }
 
-    /// The limit in force.
+    /// Returns the limit in force.
     #[must_use]
     pub fn limit(&self, name: LimitName) -> &Limit {
-        /// Never met: the table has a line for each name. It allows one thing an hour.
+        /// Never used, because the table has a line for each name. It allows one request an hour.
         static STRICT: Limit = Limit { burst: 1, tokens: 1, per_seconds: 3_600 };
         self.limits.get(name.index()).unwrap_or(&STRICT)
     }
 
-    /// Every limit in force, in the table's order.
+    /// Returns every limit in force, in the table's order.
     pub fn iter(&self) -> impl Iterator<Item = (LimitName, &Limit)> {
         LimitName::ALL.iter().copied().zip(&self.limits)
     }

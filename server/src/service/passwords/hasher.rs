@@ -1,5 +1,5 @@
-//! Argon2id over memory that each thread keeps: 19 MiB taken and given back for every hash would leave the allocator with
-//! several times as much.
+//! Argon2id over memory that each thread keeps. Allocating and freeing 19 MiB for every hash would leave the allocator
+//! with several times as much.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -10,21 +10,21 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{PasswordSettings, PasswordsError, SALT_BYTES, Verdict};
 use crate::domain::clock::Random;
 
-/// What one thread hashes in: as large as the largest hash it has met.
+/// The memory of one thread, as large as its largest hash so far.
 pub(super) type Memory = Vec<Block>;
 
-/// Today's and earlier parameters, the pepper, and what stands in for accounts that do not exist.
+/// Today's and earlier parameters, the pepper, and dummies for accounts that do not exist.
 pub(super) struct Hasher {
     params: Params,
     pepper: Option<Zeroizing<Vec<u8>>>,
-    /// What the passwords of accounts that do not exist are compared with: a hash with today's parameters.
+    /// The hash that passwords for missing accounts are compared with, made with today's parameters.
     dummy: String,
-    /// The same hash, and one with each of the earlier parameters.
+    /// The dummy, and one for each of the earlier parameters.
     costs: Vec<PasswordHash>,
 }
 
 impl Hasher {
-    /// Makes the dummies.
+    /// Creates the dummies.
     ///
     /// # Errors
     /// [`PasswordsError::Hash`] for impossible parameters.
@@ -41,14 +41,14 @@ impl Hasher {
         for params in all {
             let mut salt = [0; SALT_BYTES];
             random.fill(&mut salt);
-            // No password is compared with it successfully: `Verdict::Right` is never given for a missing account.
+            // A match with the dummy does not count: a missing account never gets `Verdict::Right`.
             hasher.costs.push(hasher.hash_with(params, b"no account has this", &salt, &mut memory)?);
         }
         hasher.dummy = hasher.costs.first().map(ToString::to_string).unwrap_or_default();
         Ok(hasher)
     }
 
-    /// The PHC string of a password.
+    /// Returns the PHC string of a password.
     pub(super) fn hash(
         &self,
         password: &Password,
@@ -58,7 +58,7 @@ impl Hasher {
         Ok(self.hash_with(self.params.clone(), as_given(password), salt, memory)?.to_string())
     }
 
-    /// A right password costs its own hash; everything else, one of each cost.
+    /// Compares a password. A right one costs its own hash; everything else costs one hash of each kind.
     pub(super) fn verify(
         &self,
         password: &Password,
@@ -143,13 +143,13 @@ impl Hasher {
     }
 }
 
-/// The password's bytes: every one counts, also blanks, controls, and those far behind.
+/// Returns the password's bytes unchanged, including blanks, controls and everything beyond a length.
 fn as_given(password: &Password) -> &[u8] {
     let text = password.reveal();
     if without(Countermeasure::PasswordBytes) { text.trim().as_bytes() } else { text.as_bytes() }
 }
 
-/// Whether two hashes cost the same to compare a password with.
+/// Returns whether comparing a password with either hash costs the same.
 fn same_cost(one: &PasswordHash, other: &PasswordHash) -> bool {
     (&one.algorithm, one.version, &one.params) == (&other.algorithm, other.version, &other.params)
 }

@@ -1,4 +1,4 @@
-//! What one connection has been given and has acknowledged: the delivery window as a value, without I/O.
+//! The rows that one connection has been given and has acknowledged: the delivery window as a value, without I/O.
 //!
 //! ```text
 //!            a read came back empty, nothing newer arrived meanwhile
@@ -7,9 +7,9 @@
 //!            the window is full, or the mailbox could not keep a row
 //! ```
 //!
-//! A row is in at most one of three sets: *unacked* (delivered), *acking* (acknowledged, its deletion not yet durable) and
-//! *settled* (deleted lately). Rows of any of them are not delivered again on this connection, whatever the store's read or
-//! the live offer says: a read may have begun before the deletion, and an offer may come after it.
+//! A row is in at most one of three sets: *unacked* (delivered), *acking* (acknowledged, deletion not durable yet) and
+//! *settled* (deleted recently). Rows of these sets are not delivered again on this connection, whatever a read of the
+//! store or a live offer brings, because a read can have begun before the deletion, and an offer can come after it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
@@ -19,11 +19,14 @@ use sealpost_sabotage::{Countermeasure, without};
 
 use crate::store::QueueItem;
 
-/// One read of the store, so that a peer which does not read costs this much memory and not a whole window.
+/// The most bytes of one read of the store, so that a peer that does not read costs this much memory instead of a whole
+/// window.
 const READ_MAX_BYTES: usize = 128 * 1024;
-/// Acknowledged rows whose deletion is not yet durable, before no more is delivered: the store is behind then.
+/// The most acknowledged rows whose deletion is not durable. Beyond that nothing more is delivered, because the store
+/// is behind.
 const ACKING_MAX: usize = 4096;
-/// Deleted rows remembered. A live offer follows its commit within one turn of the sender's task; this is many turns.
+/// The number of deleted rows that are remembered. A live offer follows its commit within one turn of the sender's
+/// task; this is many turns.
 const SETTLED_MAX: usize = 512;
 
 /// An id was acknowledged that is not unacked on this connection. Nothing was changed.
@@ -31,14 +34,14 @@ const SETTLED_MAX: usize = 512;
 #[error("a row was acknowledged that was not delivered on this connection, or was acknowledged before")]
 pub struct AckUnknown;
 
-/// A read that the store is asked for.
+/// A request to read the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// Rows not to give again.
+    /// The rows to leave out.
     pub delivered: BTreeSet<RowId>,
-    /// At most this many.
+    /// The most rows.
     pub rows_max: usize,
-    /// At most this many bytes, but for one row.
+    /// The most bytes; a single row can exceed it.
     pub bytes_max: usize,
 }
 
@@ -56,14 +59,14 @@ pub struct Deliveries {
 pub struct Delivery {
     unacked: BTreeMap<RowId, usize>,
     unacked_bytes: usize,
-    /// Acknowledged, not yet handed to the store.
+    /// Acks that the store has not been given yet.
     acks: Vec<RowId>,
     acking: BTreeSet<RowId>,
     settled: HashSet<RowId>,
     settled_order: VecDeque<RowId>,
     behind: bool,
     reading: bool,
-    /// Something arrived during a read that the read may have missed and that is not in `held`.
+    /// Set if something arrived during a read that the read may have missed and that is not in `held`.
     read_again: bool,
     /// Rows offered during a read.
     held: VecDeque<QueueItem>,
@@ -93,7 +96,7 @@ impl Delivery {
         self.unacked.len() < DELIVERY_WINDOW_ROWS && self.unacked_bytes < DELIVERY_WINDOW_BYTES
     }
 
-    /// Whether the row may be delivered; it is noted as delivered then.
+    /// Returns whether the row can be delivered, and marks it as delivered then.
     fn admit(&mut self, item: &QueueItem) -> bool {
         let id = item.id();
         if self.unacked.contains_key(&id) || self.acking.contains(&id) || self.settled.contains(&id) {
@@ -104,8 +107,8 @@ impl Delivery {
         true
     }
 
-    /// The next read, if one is due and there is room. The caller brings its outcome to [`read_done`](Self::read_done) or
-    /// [`read_failed`](Self::read_failed).
+    /// Returns the next read, if one is due and there is room. The caller passes its outcome to
+    /// [`read_done`](Self::read_done) or [`read_failed`](Self::read_failed).
     pub fn begin_read(&mut self) -> Option<ReadRequest> {
         if !self.behind || self.reading || !self.has_room() || self.acking.len() >= ACKING_MAX {
             return None;
@@ -120,7 +123,8 @@ impl Delivery {
         })
     }
 
-    /// Takes what the store gave. Only an empty read proves that there is no more: the byte limit may have cut any other.
+    /// Takes the result of a read. Only an empty read proves that there is no more, because the byte limit can have cut
+    /// any other.
     pub fn read_done(&mut self, rows: Vec<QueueItem>) -> Deliveries {
         self.reading = false;
         let mut deliveries = Deliveries::default();
@@ -141,13 +145,13 @@ impl Delivery {
         deliveries
     }
 
-    /// The store gave nothing; the caller decides when to try again.
+    /// Records that a read failed. The caller decides when to try again.
     pub fn read_failed(&mut self) {
         self.reading = false;
         self.held.clear();
     }
 
-    /// Takes rows that became durable; `more` when the store may hold others that are not among them.
+    /// Takes rows that became durable. `more` says that the store can have others.
     pub fn offer(&mut self, rows: VecDeque<QueueItem>, more: bool) -> Deliveries {
         let mut deliveries = Deliveries::default();
         for item in rows {
@@ -176,10 +180,10 @@ impl Delivery {
         }
     }
 
-    /// Notes an acknowledgement, all of it or nothing.
+    /// Records an ack, completely or not at all.
     ///
     /// # Errors
-    /// [`AckUnknown`] when an id is not unacked here, or comes twice.
+    /// [`AckUnknown`] if an id is not unacked here, or comes twice.
     pub fn ack(&mut self, ids: &[RowId]) -> Result<(), AckUnknown> {
         let distinct: BTreeSet<_> = ids.iter().collect();
         let delivered = |id| {
@@ -199,19 +203,19 @@ impl Delivery {
         Ok(())
     }
 
-    /// Acknowledgements that the store has not been told.
+    /// Returns the number of acks that the store has not been given yet.
     #[must_use]
     pub fn acks_waiting(&self) -> usize {
         self.acks.len()
     }
 
-    /// The next batch for the store.
+    /// Takes the next batch for the store.
     pub fn take_acks(&mut self) -> Vec<RowId> {
         let rest = self.acks.split_off(self.acks.len().min(ACK_MAX_IDS));
         std::mem::replace(&mut self.acks, rest)
     }
 
-    /// The deletion of a batch is durable.
+    /// Records that the deletion of a batch is durable.
     pub fn acks_done(&mut self, ids: &[RowId]) {
         for id in ids {
             if self.acking.remove(id) && self.settled.insert(*id) {
@@ -225,7 +229,7 @@ impl Delivery {
         }
     }
 
-    /// A batch was not deleted: it goes to the store again.
+    /// Records that a batch was not deleted, so that the store gets it again.
     pub fn acks_failed(&mut self, mut ids: Vec<RowId>) {
         ids.append(&mut self.acks);
         self.acks = ids;

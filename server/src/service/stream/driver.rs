@@ -1,7 +1,7 @@
-//! The loop of one stream: frames in, store calls out and back, frames out, and the timers.
+//! The loop of one stream: it reads frames, makes store calls, writes frames, and keeps the timers.
 //!
-//! Accepts are handed to the store in the order of their frames and taken back in that order too, so that what one device
-//! sends another is offered live in order. Nothing waits for one accept before the next frame is read.
+//! Messages go to the store in the order of their frames, and their results are handled in that order too, so that rows
+//! from one device to another are offered in order. The next frame is read without waiting for an accept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,20 +27,21 @@ use crate::service::limiter::LimitName;
 use crate::service::{Caller, Core, ServiceError, Services};
 use crate::store::{Accept, AcceptOutcome, QueueItem, Refusal, StoreError};
 
-/// Above this much unsent, nothing more is read or delivered: with one read of the store and one mailbox it bounds what
-/// a peer that does not read costs.
+/// With more unsent bytes than this, nothing more is read or delivered. Together with one read of the store and one
+/// mailbox it bounds the cost of a peer that does not read.
 const HIGH_WATER_BYTES: usize = 64 * 1024;
-/// Above this much gathered it leaves, before more is gathered.
+/// With more gathered bytes than this, they are sent before more is gathered.
 const FLUSH_BYTES: usize = 16 * 1024;
-/// Frames that have arrived are taken this many at a time, before anything else gets its turn.
+/// The number of arrived frames that are handled before anything else gets its turn.
 const FRAMES_AT_ONCE: usize = 32;
-/// A store call that failed is tried again after this time.
+/// The delay before a failed store call is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
-/// Failures in a row before the stream gives up; the client comes back.
+/// The number of failures in a row after which the stream ends, and the client reconnects.
 const FAILURES_MAX: u32 = 10;
-/// Pings without any sign of life before the stream ends.
+/// The number of unanswered pings after which the stream ends.
 const PINGS_MISSED_MAX: u32 = 2;
-/// Accepts in hand; then the socket is not read. (`IN_FLIGHT_MAX` bounds what an honest client has outstanding.)
+/// The most messages being accepted; beyond that the stream is not read. (`IN_FLIGHT_MAX` bounds what an honest client
+/// has outstanding.)
 const ACCEPTS_MAX: usize = IN_FLIGHT_MAX as usize;
 
 /// A connection whose epoch is durable.
@@ -68,7 +69,7 @@ enum Event {
     Tick,
 }
 
-/// Whether the stream goes on; the error is why it does not.
+/// Whether the stream continues. The error is the reason why it does not.
 type Flow = Result<(), CloseReason>;
 
 pub(super) struct Driver<'a, R, W> {
@@ -115,7 +116,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
                     None => {}
                 }
             }
-            // After the flush: it may have made the room for a read that nothing else would begin.
+            // After the flush, which can have made room for a read that nothing else would start.
             self.begin_due();
             if let Err(reason) = self.keep_time() {
                 break reason;
@@ -194,7 +195,7 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         }
     }
 
-    /// Begins the store calls that are due.
+    /// Starts the store calls that are due.
     fn begin_due(&mut self) {
         if self.timers.retry_at.is_some() {
             return;
@@ -311,13 +312,13 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
             self.refuse(number, code);
             return Ok(());
         }
-        // A session that has ended has nothing more accepted, not even what was read together with the news.
+        // Nothing more is accepted for an ended login, not even frames that were read together with the news.
         if let Some(reason) = self.opened.registration.mailbox.close_reason() {
             return Err(reason);
         }
         let core = Arc::clone(self.core());
         let now = core.clock.now();
-        // Taken for every send and looked at after the window: a retry of an accepted number is answered all the same.
+        // Taken for every send, but checked after the window, because a retry of an accepted number is answered anyway.
         let rate = core.limiter.take_send(&self.address(), &send.to, now);
         let (to, paid) = (send.to, rate.is_ok());
         let (from, epoch, limits) = (self.address(), self.opened.epoch, core.settings.queue);
@@ -408,7 +409,8 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         }
     }
 
-    /// A token renews the stream of its own session alone: it can't turn a stream into somebody else's.
+    /// Renews the access token. A token renews only the stream of its own login, so that it cannot turn a stream into
+    /// somebody else's.
     fn is_renewed_by(&self, caller: &Caller) -> bool {
         caller.address == self.address() && caller.session == self.opened.caller.session
     }
@@ -465,8 +467,8 @@ impl<'a, R: Reader, W: Writer> Driver<'a, R, W> {
         self.writer.frame(&bytes);
     }
 
-    /// What was handed to the store is seen to its end, because a recipient may be waiting for it; what was acknowledged is
-    /// deleted, because the device has it.
+    /// Finishes what the store was given, because a recipient may be waiting for it, and deletes what was acknowledged,
+    /// because the device has it.
     fn finish(mut self) {
         let mut batches = Vec::new();
         while self.delivery.acks_waiting() > 0 {

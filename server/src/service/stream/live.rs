@@ -1,4 +1,4 @@
-//! Rows on their way: from an accepted send to the recipients' sockets, and from a row to its frame.
+//! Rows in transit: from an accepted message to the recipients' streams, and from a row to its frame.
 
 use bytes::Bytes;
 use sealpost_api::frames::{Copy, Deliver, Expired, Missed, ServerFrame};
@@ -13,14 +13,14 @@ use crate::store::{AcceptOutcome, QueueItem, StoreError};
 pub(super) struct Accepted {
     pub(super) number: MessageNumber,
     pub(super) to: AccountId,
-    /// Whether a token of the rate was taken for it.
+    /// Whether a token of the rate limit was taken for it.
     pub(super) paid: bool,
     pub(super) now: UnixMillis,
     pub(super) copies: Vec<Copy>,
     pub(super) result: Result<AcceptOutcome, StoreError>,
 }
 
-/// Offers what was accepted to the recipients' sockets: here from memory, elsewhere by a hint.
+/// Offers accepted rows to the recipients' streams: from memory on this node, and by a hint on others.
 pub(super) fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) {
     let Ok(AcceptOutcome::Accepted { rows, .. }) = &accepted.result else { return };
     for (address, id) in rows {
@@ -30,7 +30,8 @@ pub(super) fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) 
             from,
             number: accepted.number,
             accepted_at: accepted.now,
-            // Not a slice of what the sender's socket read: that would be kept whole for as long as this waits.
+            // A copy instead of a slice of the sender's read buffer, which would be kept whole for as long as this
+            // waits.
             ciphertext: Bytes::copy_from_slice(&copy.ciphertext),
         };
         if !core.hub.offer(address, item) {
@@ -39,8 +40,8 @@ pub(super) fn offer_live(core: &Core, from: DeviceAddress, accepted: &Accepted) 
     }
 }
 
-/// Gives the token back for what was no new message: a client that repeats what it has no answer to, as it should, must
-/// not have to wait with its next message for that. A refusal costs, or one could be asked for without end.
+/// Gives the token back if the message was not new. A client that repeats unanswered messages, as it should, must not
+/// have to wait with its next one. A refusal keeps the token, or refusals could be requested without end.
 pub(super) fn give_back(core: &Core, from: DeviceAddress, accepted: &Accepted) {
     if accepted.paid && !matches!(accepted.result, Ok(AcceptOutcome::Accepted { .. } | AcceptOutcome::Refused(_))) {
         core.limiter.give_back_send(&from, &accepted.to, core.clock.now());

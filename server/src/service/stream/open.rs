@@ -1,4 +1,5 @@
-//! How a stream begins and ends: authentication, a place in the hub, a durable epoch; at the end, the device was seen.
+//! The beginning and end of a stream: authentication, a place in the hub, a durable epoch, and at the end the time the
+//! device was last seen.
 
 use sealpost_api::frames::{ClientFrame, ServerFrame, Welcome};
 use sealpost_api::limits::ONE_TIME_PREKEYS_LOW;
@@ -14,7 +15,7 @@ use crate::service::{Caller, Services};
 use crate::store::{OpenConnection, StoreError};
 
 impl Services {
-    /// Runs one stream to its end. Without a `caller` the first frame must be `Auth`.
+    /// Runs a stream to its end. Without a `caller` the first frame must be `Auth`.
     pub async fn run_stream<R: Reader, W: Writer>(&self, caller: Option<Caller>, mut reader: R, mut writer: W) {
         let caller = match caller {
             Some(caller) => Ok(caller),
@@ -48,7 +49,7 @@ impl Services {
             writer.frame(&error(ProblemCode::RateLimited, true).encode());
             return CloseReason::TryLater;
         }
-        // The place in the hub comes before the epoch: a session that ends in between is then noticed here, not lost.
+        // The place in the hub comes before the epoch, so that the end of a login in between is noticed.
         let registration = match core.hub.register(caller.address, caller.session) {
             Ok(registration) => registration,
             Err(RegisterError::Stopping) => return CloseReason::Stopping,
@@ -109,7 +110,7 @@ async fn first_frame<R: Reader>(reader: &mut R) -> Result<AccessToken, CloseReas
     }
 }
 
-/// An error frame with the table's text.
+/// Creates an error frame with the problem table's text.
 pub(super) fn error(code: ProblemCode, close: bool) -> ServerFrame {
     ServerFrame::Error { code, detail: code.title().to_owned(), close }
 }

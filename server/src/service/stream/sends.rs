@@ -1,4 +1,4 @@
-//! What becomes of a `Send`: checks that need no store, and the store's outcome as a frame.
+//! Handling of a `Send`: the checks that need no store, and the frame for the store's outcome.
 
 use sealpost_api::frames::{Refused, Send as SendFrame, SendKind, Sent, ServerFrame};
 use sealpost_api::ids::MessageNumber;
@@ -8,17 +8,17 @@ use sealpost_crypto::UnixMillis;
 
 use crate::store::{AcceptOutcome, Refusal, StoreError};
 
-/// A retry is of use after this long when the store was too busy, in ms.
+/// The time after which a retry can succeed when the store was busy, in ms.
 const BUSY_RETRY_MILLIS: u64 = 500;
-/// And when it had no room, in ms: somebody has to make some.
+/// The same when the disk was full, in ms: somebody has to free space.
 const DISK_FULL_RETRY_MILLIS: u64 = 60_000;
-/// And when it failed or stopped, in ms.
+/// The same when the store failed or stopped, in ms.
 const FAILED_RETRY_MILLIS: u64 = 2_000;
 
-/// Whether the send can be handed to the store.
+/// Checks whether the message can go to the store.
 ///
 /// # Errors
-/// The code that it is refused with.
+/// The code of the refusal.
 pub fn check(send: &SendFrame) -> Result<(), ProblemCode> {
     if send.number == MessageNumber(0) {
         return Err(ProblemCode::NumberInvalid);
@@ -36,7 +36,7 @@ pub fn check(send: &SendFrame) -> Result<(), ProblemCode> {
     Ok(())
 }
 
-/// A refusal that only has a code.
+/// Creates a refusal that has only a code.
 #[must_use]
 pub const fn refused(number: MessageNumber, code: ProblemCode, retry_after: u64) -> Refused {
     Refused {
@@ -50,7 +50,7 @@ pub const fn refused(number: MessageNumber, code: ProblemCode, retry_after: u64)
     }
 }
 
-/// The answer to a send. `now` is the time that the store was given.
+/// Creates the answer to a message. `now` is the time that the store was given.
 #[must_use]
 pub fn answer(number: MessageNumber, now: UnixMillis, outcome: &Result<AcceptOutcome, StoreError>) -> ServerFrame {
     match outcome {
@@ -89,7 +89,7 @@ fn error_frame(number: MessageNumber, error: &StoreError) -> Refused {
     match error {
         StoreError::Busy => refused(number, ProblemCode::Busy, BUSY_RETRY_MILLIS),
         StoreError::DiskFull => refused(number, ProblemCode::DiskFull, DISK_FULL_RETRY_MILLIS),
-        // The write may have reached the disk before the store stopped or was lost sight of, so nobody knows.
+        // The write can have reached the disk before the store stopped or was lost, so the outcome is unknown.
         StoreError::Stopped(_) | StoreError::Unavailable(_) => {
             Refused { maybe_stored: true, ..refused(number, ProblemCode::Unavailable, FAILED_RETRY_MILLIS) }
         }

@@ -1,4 +1,4 @@
-//! The times of one stream, behind one sleeping timer: an idle socket should cost little.
+//! The timers of one stream, behind a single sleeping timer, because an idle stream should cost little.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use tokio::time::{Instant, Sleep};
 
 use super::StreamSettings;
 
-/// When the next thing is due.
+/// The times when things are due.
 pub(super) struct Timers {
     pub(super) ping_at: Instant,
     pub(super) seen_at: Instant,
     pub(super) expires_at: Instant,
-    /// Set while acknowledgements wait.
+    /// Set while acks wait.
     pub(super) acks_at: Option<Instant>,
     /// Set after a failed call.
     pub(super) retry_at: Option<Instant>,
@@ -22,7 +22,7 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    /// `life`: what is left of the access token.
+    /// Starts the timers. `life` is the remaining lifetime of the access token.
     pub(super) fn new(settings: &StreamSettings, life: Duration) -> Self {
         let now = Instant::now();
         Self {
@@ -36,7 +36,7 @@ impl Timers {
         }
     }
 
-    /// The earliest of them.
+    /// Returns the earliest time.
     pub(super) fn next(&self) -> Instant {
         let always = self.ping_at.min(self.seen_at).min(self.expires_at);
         [self.acks_at, self.retry_at, self.stalled_at].into_iter().flatten().fold(always, Instant::min)

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens. Where they are kept is for whoever starts the server to say.
+//! The keys that sign access tokens. The program that starts the server decides where they are kept.
 
 use ed25519_dalek::SigningKey;
 use jsonwebtoken::{DecodingKey, EncodingKey};
@@ -6,14 +6,14 @@ use zeroize::Zeroizing;
 
 use crate::domain::clock::Random;
 
-/// Longest key id, in bytes.
+/// The longest key id in bytes.
 const KEY_ID_MAX_BYTES: usize = 32;
 
-/// Names a key: 1 to 32 of `a-z 0-9 -`.
+/// The id of a key: 1 to 32 of `a-z 0-9 -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenKeyId(String);
 
-/// The text is no key id.
+/// The text is not a key id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token key's id has 1 to 32 of a-z, 0-9 and '-'")]
 pub struct TokenKeyIdError;
@@ -22,7 +22,7 @@ impl TokenKeyId {
     /// Checks length and characters.
     ///
     /// # Errors
-    /// [`TokenKeyIdError`]
+    /// [`TokenKeyIdError`] if the text is too long, empty, or has another character.
     pub fn parse(text: &str) -> Result<Self, TokenKeyIdError> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if text.is_empty() || text.len() > KEY_ID_MAX_BYTES || !text.bytes().all(allowed) {
@@ -31,14 +31,14 @@ impl TokenKeyId {
         Ok(Self(text.to_owned()))
     }
 
-    /// The id's text.
+    /// Returns the id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An Ed25519 key for access tokens, with its private half; wiped when dropped.
+/// An Ed25519 key for access tokens with its private half, which is wiped when dropped.
 #[derive(Clone)]
 pub struct TokenKey {
     id: TokenKeyId,
@@ -46,13 +46,13 @@ pub struct TokenKey {
 }
 
 impl TokenKey {
-    /// The key of this seed (32 random bytes).
+    /// Computes the key of a seed (32 random bytes).
     #[must_use]
     pub fn from_seed(id: TokenKeyId, seed: &[u8; 32]) -> Self {
         Self { id, seed: Zeroizing::new(*seed) }
     }
 
-    /// Draws a new key; its id is drawn too.
+    /// Draws a new key with a new id.
     #[must_use]
     pub fn generate(random: &dyn Random) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
@@ -62,20 +62,20 @@ impl TokenKey {
         Self { id: TokenKeyId(format!("{:016x}", u64::from_be_bytes(id))), seed }
     }
 
-    /// The key's id.
+    /// Returns the key's id.
     #[must_use]
     pub const fn id(&self) -> &TokenKeyId {
         &self.id
     }
 
-    /// The seed, for storing in a file that nobody else can read.
+    /// Returns the seed, to be stored in a file that nobody else can read.
     #[must_use]
     pub fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
 
     pub(super) fn encoding(&self) -> EncodingKey {
-        // The library's word for "the provider's own form"; ours is the seed.
+        // The library's name for "the provider's own form"; ours is the seed.
         EncodingKey::from_ed_der(self.seed.as_slice())
     }
 

@@ -1,5 +1,5 @@
-//! Ed25519 for the `jsonwebtoken` crate, whose own back ends bring an older generation of the RustCrypto crates (with open
-//! advisories) or a C library. Of its algorithms only EdDSA exists here; every other is an error.
+//! Ed25519 for the `jsonwebtoken` crate, whose own back ends need an older generation of the RustCrypto crates (with
+//! open advisories) or a C library. EdDSA is the only algorithm here; every other is an error.
 
 use std::sync::OnceLock;
 
@@ -9,14 +9,14 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
 
-/// Someone else installed another provider in this process.
+/// Another provider was already installed in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AnotherProvider;
 
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
 
-/// Makes this the process's provider; doing so again changes nothing.
+/// Installs this as the process's provider. Repeating it changes nothing.
 pub(super) fn install() -> Result<(), AnotherProvider> {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     let installed = *INSTALLED.get_or_init(|| PROVIDER.install_default().is_ok());
