@@ -1,16 +1,16 @@
-//! The checker: what was invoked, against what each person's history shows in the end.
+//! The checker: compares the commands that ran with what each person's history shows in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What the command line said of a message.
+/// What the command line reported about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// `sent` or `queued` was printed: it must be shown once.
+    /// The command printed `sent` or `queued`: the message must be shown once.
     Taken,
-    /// The command was killed before it said anything: it may be shown once, or never.
+    /// The command was killed before it printed anything: the message can be shown once or never.
     Unknown,
-    /// Refused for good: it must never be shown.
+    /// The message was refused for good: it must never be shown.
     Refused,
 }
 
@@ -21,18 +21,18 @@ pub struct Invocations {
 }
 
 impl Invocations {
-    /// Notes a message, its text unique in this direction.
+    /// Adds a message, whose text is unique in this direction.
     pub fn add(&mut self, text: &str, outcome: Outcome) {
         self.outcomes.push((text.to_owned(), outcome));
     }
 
-    /// How many had this outcome.
+    /// Returns the number of messages with this outcome.
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.iter().filter(|(_, other)| *other == outcome).count()
     }
 
-    /// Compares with the texts shown, in the order shown.
+    /// Compares the messages with the texts in the order in which they were shown.
     #[must_use]
     pub fn check(&self, shown: &[String]) -> Verdict {
         let positions: BTreeMap<&str, usize> =
@@ -65,23 +65,23 @@ impl Invocations {
     }
 }
 
-/// What a check found, for one direction.
+/// The findings of a check, for one direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Messages that had to arrive.
+    /// The messages that had to arrive.
     pub taken: usize,
-    /// Taken and not shown.
+    /// Messages that were taken and not shown.
     pub lost: Vec<String>,
-    /// Shown more than once.
+    /// Messages that were shown more than once.
     pub doubled: Vec<String>,
-    /// Shown after a later one.
+    /// Messages that were shown after a later one.
     pub reordered: Vec<String>,
-    /// Shown, though never sent or refused.
+    /// Messages that were shown although they were never sent, or were refused.
     pub foreign: Vec<String>,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.lost.is_empty() && self.doubled.is_empty() && self.reordered.is_empty() && self.foreign.is_empty()

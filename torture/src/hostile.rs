@@ -1,7 +1,8 @@
-//! Hostile input: requests made from the server's own OpenAPI document and frames made from the frame types, each wrong in some
-//! way, over real sockets, while two people write to each other beside it.
+//! Hostile input: requests made from the server's own OpenAPI document and frames made from the frame types, each wrong
+//! in some way, over real sockets, beside two people who write to each other.
 //!
-//! Wanted: no panic, no 5xx but a deliberate 503 or 507, an answer or an end to everything, and people who notice nothing.
+//! The server must not panic, must not answer 5xx except a deliberate 503 or 507, must answer or end everything, and
+//! the two people must notice nothing.
 
 mod attacker;
 mod frames;
@@ -29,28 +30,28 @@ use schema::Api;
 use tally::Tally;
 use wire::Target;
 
-/// Attackers at once, each with a connection and an account of its own.
+/// The number of attackers at once, each with its own connection and account.
 const ATTACKERS: u32 = 4;
 /// How often progress is shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What to do.
+/// The plan of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Hostile requests and frames, together.
+    /// The number of hostile requests and frames together.
     pub requests: u64,
-    /// Messages that the honest two write at least.
+    /// The fewest messages that the two honest people write.
     pub messages: u32,
-    /// Seeds every choice; timing stays the machine's.
+    /// The seed of every choice. Timing is not seeded.
     pub seed: u64,
 }
 
-/// What the run showed.
+/// The findings of a run.
 #[derive(Debug)]
 pub struct Report {
     plan: Plan,
     tally: Tally,
-    /// From the log and from the metrics.
+    /// Panics, from the log and from the metrics.
     panics: (usize, u64),
     alive: bool,
     honest: Honest,
@@ -58,7 +59,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing is wrong and the plan was fulfilled.
+    /// Returns whether nothing is wrong and the plan was fulfilled.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.alive
@@ -69,7 +70,7 @@ impl Report {
             && self.honest.is_clean()
     }
 
-    /// The figures, for scripts.
+    /// Returns the figures for scripts.
     #[must_use]
     pub fn json(&self) -> Value {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -117,7 +118,7 @@ impl fmt::Display for Report {
 /// Runs the scenario in a folder of its own.
 ///
 /// # Errors
-/// When something cannot be run at all.
+/// An error if something cannot be run at all.
 pub fn run(programs: &Programs, plan: &Plan) -> Result<Report> {
     in_folder("sealpost-hostile-", Report::is_clean, |folder| run_in(programs, plan, folder))
 }
@@ -168,7 +169,7 @@ fn run_in(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Report> {
     })
 }
 
-/// The server's own count, from its private listener.
+/// Reads the server's own count of panics from its private listener.
 fn counted_panics(server: &Server) -> Result<u64> {
     let address = server.private.strip_prefix("http://").context("the private listener speaks plain HTTP")?;
     let mut stream = TcpStream::connect(address)?;

@@ -1,4 +1,4 @@
-//! Conversations under kill -9: senders, receivers, followers and the server die in the middle of commands.
+//! Conversations under kill -9: senders, receivers, followers and the server are killed in the middle of commands.
 
 mod talk;
 
@@ -18,27 +18,27 @@ use crate::history::{Outcome, Verdict};
 use crate::person::{KillAt, Person};
 use crate::world::{Programs, Server, in_folder};
 
-/// Registrations that are killed before one is left to finish.
+/// The most registrations that are killed before one is left to finish.
 const REGISTRATION_KILLS_MAX: u32 = 6;
-/// A registration takes well under this; kills fall anywhere within.
+/// The time within which a registration is killed; it takes well under this.
 const REGISTRATION_MILLIS: u64 = 700;
-/// Rounds of `receive` in the end, until a whole round brings nothing new.
+/// The most rounds of `receive` at the end, until a round brings nothing new.
 const DRAIN_ROUNDS: u32 = 20;
 
-/// What to do.
+/// The plan of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Messages that must have been taken, both ways together.
+    /// The fewest messages that must have been taken, in both directions together.
     pub messages: u32,
-    /// Kills in the middle of a command, at least.
+    /// The fewest kills in the middle of a command.
     pub kills: u32,
-    /// Kills of a sender after the server accepted and before the command ended, at least.
+    /// The fewest kills of a sender after the server accepted and before the command ended.
     pub accepted_kills: u32,
-    /// Seeds every choice.
+    /// The seed of every choice.
     pub seed: u64,
 }
 
-/// What was counted, across threads.
+/// The counters, shared by threads.
 #[derive(Debug, Default)]
 struct Counters {
     registrations: AtomicU32,
@@ -59,19 +59,19 @@ impl Counters {
     }
 }
 
-/// What the run showed.
+/// The findings of a run.
 #[derive(Debug)]
 pub struct Report {
     plan: Plan,
     counters: Counters,
     verdicts: Vec<(String, Verdict)>,
-    /// Messages in a history which no `receive` ever printed.
+    /// Messages in a history that no `receive` printed.
     unprinted: usize,
     elapsed: Duration,
 }
 
 impl Report {
-    /// Whether nothing is wrong and the plan was fulfilled.
+    /// Returns whether nothing is wrong and the plan was fulfilled.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let taken: usize = self.verdicts.iter().map(|(_, verdict)| verdict.taken).sum();
@@ -109,7 +109,7 @@ impl fmt::Display for Report {
 /// Runs the scenario in a folder of its own.
 ///
 /// # Errors
-/// When something cannot be run at all, or a command ends as it never should.
+/// An error if something cannot be run at all, or a command ends in an unexpected way.
 pub fn run(programs: &Programs, plan: &Plan) -> Result<Report> {
     in_folder("sealpost-torture-", Report::is_clean, |folder| run_in(programs, plan, folder))
 }
@@ -161,7 +161,7 @@ fn run_in(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Report> {
     })
 }
 
-/// Registers under kills of the command and of the server, until one registration is left to finish.
+/// Registers a person while the command and the server are killed, until one registration is left to finish.
 fn register(person: &Person, server: &mut Server, counters: &Counters, rng: &mut StdRng) -> Result<()> {
     for _ in 0..REGISTRATION_KILLS_MAX {
         let kill = KillAt::After(Duration::from_millis(rng.random_range(0..REGISTRATION_MILLIS)));
@@ -203,7 +203,7 @@ fn kill_servers(server: &Mutex<Server>, counters: &Counters, seed: u64) -> Resul
     Ok(())
 }
 
-/// Receives until a whole round brings nothing new; sends what the outbox still holds.
+/// Receives until a round brings nothing new, and sends what is still in the outbox.
 pub(crate) fn drain(person: &Person, printed: &mut BTreeSet<String>) -> Result<()> {
     for _ in 0..DRAIN_ROUNDS {
         let before = printed.len();
@@ -219,7 +219,7 @@ pub(crate) fn drain(person: &Person, printed: &mut BTreeSet<String>) -> Result<(
     bail!("{} still receives after {DRAIN_ROUNDS} rounds", person.name)
 }
 
-/// The texts from `peer` in the history's order, and how many of them no `receive` printed.
+/// Returns the texts from `peer` in the history's order, and the number of them that no `receive` printed.
 pub(crate) fn shown(person: &Person, peer: &str, printed: &BTreeSet<String>) -> Result<(Vec<String>, usize)> {
     let ended = person.run(&["history", peer, "--limit", "1000000"], KillAt::Never)?;
     if ended.code != Some(0) {

@@ -1,8 +1,8 @@
-//! Kills real Sealpost processes for real and checks that no accepted message was lost, doubled or reordered.
+//! Kills real Sealpost processes and checks that no accepted message was lost, doubled or reordered.
 //!
 //! [`world`] runs the server, [`person`] drives the command line, [`history`] is the checker, and [`kill`] is the
-//! scenario. Only what the command line promises to scripts is used: its commands, JSON lines and exit codes, and the
-//! server's ready file. [`hostile`] speaks to the server itself, as badly as it can.
+//! scenario. They use only what the command line promises to scripts: its commands, JSON lines and exit codes, and the
+//! server's ready file. [`hostile`] attacks the server itself.
 
 pub mod history;
 pub mod hostile;

@@ -1,4 +1,4 @@
-//! `torture kill`: conversations under kill -9. `torture hostile`: hostile input beside them.
+//! `torture kill` plays conversations under kill -9, and `torture hostile` conversations beside hostile input.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use sealpost_torture::{hostile, kill};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The folder of the programs `sealpost-server` and `sealpost`; by default that of this program.
+    /// The folder with the programs `sealpost-server` and `sealpost`; by default that of this program
     #[arg(long, global = true)]
     programs: Option<PathBuf>,
     #[command(subcommand)]
@@ -22,29 +22,29 @@ struct Arguments {
 enum Scenario {
     /// Two people write to each other while clients and server are killed; every message must arrive once, in order.
     Kill {
-        /// Messages that the command line must have taken, both ways together.
+        /// The fewest messages that the command line must accept, in both directions together
         #[arg(long, default_value_t = 1000)]
         messages: u32,
-        /// Kills in the middle of a command, at least.
+        /// The fewest kills in the middle of a command
         #[arg(long, default_value_t = 50)]
         kills: u32,
-        /// Kills of a sender after the server accepted and before the command ended, at least.
+        /// The fewest kills of a sender after the server accepted and before the command ended
         #[arg(long, default_value_t = 10)]
         accepted_kills: u32,
-        /// Seeds every choice; timing stays the machine's.
+        /// The seed of every choice; timing is not seeded
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
     /// Hostile requests and frames against the server while two people write to each other: no panic, no unexplained 5xx, and
     /// every message arrives once.
     Hostile {
-        /// Requests and frames, together.
+        /// The number of requests and frames together
         #[arg(long, default_value_t = 20_000)]
         requests: u64,
-        /// Messages that the two write at least.
+        /// The fewest messages that the two people write
         #[arg(long, default_value_t = 20)]
         messages: u32,
-        /// Seeds every choice; timing stays the machine's.
+        /// The seed of every choice; timing is not seeded
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Print the figures as one JSON object.

@@ -1,4 +1,4 @@
-//! One attacker: requests and streams in turn, on as few connections as the server allows.
+//! One attacker, which alternates between requests and streams, on as few connections as the server allows.
 
 use anyhow::Result;
 use parking_lot::Mutex;
@@ -12,24 +12,24 @@ use super::tally::Tally;
 use super::wire::{Outcome, Target, Wire};
 use super::{ATTACKERS, Plan, frames, requests};
 
-/// Requests before a stream has its turn.
+/// The number of requests between two streams.
 const REQUESTS: u64 = 60;
-/// Messages on a stream before the server must show that it took them.
+/// The number of messages on a stream after which the server must show that it took them.
 const BATCH: u64 = 10;
-/// Batches on one stream.
+/// The number of batches on one stream.
 const BATCHES: u64 = 20;
 
-/// Attacks until the plan's requests are made by all attackers together.
+/// Attacks until all attackers together have made the planned number of requests.
 ///
 /// # Errors
-/// When an honest call of its own fails, such as its registration.
+/// An error if one of its honest calls fails, such as its registration.
 pub(super) fn attack(number: u32, api: &Api, target: &Target, tally: &Mutex<Tally>, plan: &Plan) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(plan.seed.wrapping_mul(u64::from(ATTACKERS)).wrapping_add(u64::from(number)));
     let friend = Identity::register(&mut rng, target)?.address;
     while tally.lock().total() < plan.requests {
         let identity = Identity::register(&mut rng, target)?;
         let mut talk = Talk { identity: &identity, friend: &friend, number: 0 };
-        // Some requests end the session; what follows would only be refused for want of one.
+        // Some requests end the login; later ones would only be refused because there is no login.
         while tally.lock().total() < plan.requests
             && call(&mut rng, api, &identity, target, tally)?
             && stream(&mut rng, &mut talk, target, tally)?
@@ -38,7 +38,7 @@ pub(super) fn attack(number: u32, api: &Api, target: &Target, tally: &Mutex<Tall
     Ok(())
 }
 
-/// Whether the session lives on.
+/// Makes one request. Returns whether the login is still live.
 fn call(rng: &mut StdRng, api: &Api, identity: &Identity, target: &Target, tally: &Mutex<Tally>) -> Result<bool> {
     let mut wire: Option<Wire> = None;
     for _ in 0..REQUESTS {
@@ -58,7 +58,7 @@ fn call(rng: &mut StdRng, api: &Api, identity: &Identity, target: &Target, tally
     Ok(true)
 }
 
-/// Whether the session lives on.
+/// Attacks on one stream. Returns whether the login is still live.
 fn stream(rng: &mut StdRng, talk: &mut Talk<'_>, target: &Target, tally: &Mutex<Tally>) -> Result<bool> {
     let mut sent = 0;
     while sent < BATCHES {

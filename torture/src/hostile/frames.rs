@@ -1,4 +1,4 @@
-//! WebSocket messages, each wrong in some way: a frame of the API changed, or bytes that never were one.
+//! WebSocket messages, each wrong in some way: a changed frame of the API, or arbitrary bytes.
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -15,19 +15,20 @@ const BINARY: u8 = 2;
 const PING: u8 = 9;
 const FIN: u8 = 0x80;
 
-/// Batches that end with what the stream may not outlive.
+/// The share of batches that end with a message that ends the stream.
 const FATAL: f64 = 0.1;
 
-/// What is said on the streams of one account.
+/// The messages on the streams of one account.
 pub(super) struct Talk<'a> {
     pub(super) identity: &'a Identity,
-    /// Who is written to: an account of the same attacker, because honest people are not to be disturbed by what is valid.
+    /// The account that is written to. It is the same attacker's, because valid messages must not disturb honest
+    /// people.
     pub(super) friend: &'a DeviceAddress,
-    /// Of the last message.
+    /// The number of the last message.
     pub(super) number: u64,
 }
 
-/// The request that begins a stream.
+/// Returns the request that opens a stream.
 pub(super) fn opening(authority: &str, identity: &Identity) -> Vec<u8> {
     format!(
         "GET /v1/stream HTTP/1.1\r\nhost: {authority}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -37,8 +38,8 @@ pub(super) fn opening(authority: &str, identity: &Identity) -> Vec<u8> {
     .into_bytes()
 }
 
-/// So many messages that the stream outlives, and now and then one more that it may not: what ends the stream is the last,
-/// because nothing after it would be read.
+/// Returns a number of messages that the stream survives, and now and then one more that can end it. That one is the
+/// last, because nothing after it would be read.
 pub(super) fn batch(rng: &mut StdRng, talk: &mut Talk<'_>, most: u64) -> (u64, Vec<u8>) {
     let mut bytes = Vec::new();
     for _ in 0..most {
@@ -52,12 +53,12 @@ pub(super) fn batch(rng: &mut StdRng, talk: &mut Talk<'_>, most: u64) -> (u64, V
     (most, bytes)
 }
 
-/// A ping of this payload, after which the pong shows that everything before was taken.
+/// Returns a ping with this payload. Its pong shows that everything before it was read.
 pub(super) fn ping(payload: &[u8], bytes: &mut Vec<u8>) {
     wrap(FIN | PING, payload, bytes);
 }
 
-/// A message that differs from a valid one in one field, or in some bytes where the server can still read it.
+/// Returns a message that differs from a valid one in one field, or in some bytes where the server can still read it.
 fn nearly_valid(rng: &mut StdRng, talk: &mut Talk<'_>) -> Vec<u8> {
     let frame = match rng.random_range(0..40) {
         0 => ClientFrame::Auth { token: AccessToken::new(talk.identity.token.clone()) },
@@ -75,8 +76,8 @@ fn nearly_valid(rng: &mut StdRng, talk: &mut Talk<'_>) -> Vec<u8> {
     valid
 }
 
-/// An ack of what was not delivered ends the stream, and so does a token that is no good; a number far ahead, once accepted,
-/// makes every later one too old.
+/// Returns whether the stream survives a frame. An ack of undelivered rows or an invalid token ends it, and a number
+/// far ahead, once accepted, makes every later one too old.
 fn is_readable(message: &[u8], number: u64) -> bool {
     match ClientFrame::decode(Bytes::copy_from_slice(message)) {
         Ok(ClientFrame::Send(send)) => send.number.0 <= number,
@@ -128,7 +129,7 @@ fn nearly_valid_send(rng: &mut StdRng, talk: &mut Talk<'_>) -> Send {
     send
 }
 
-/// Most likely the stream's last.
+/// Returns a message that most likely ends the stream.
 fn fatal(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) {
     let mut message = message(rng, identity);
     for _ in 0..rng.random_range(0..3) {
@@ -136,13 +137,13 @@ fn fatal(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) {
     }
     match rng.random_range(0..12) {
         0 => {
-            // Any opcode, any reserved bit, perhaps no end.
+            // Any opcode and reserved bit, perhaps without an end.
             let first: u8 = rng.random();
             message.truncate(120);
             wrap(first, &message, bytes);
         }
         1 => {
-            // A length that no message may have.
+            // A length beyond the allowed one.
             bytes.extend_from_slice(&[FIN | BINARY, 0xff]);
             bytes.extend_from_slice(&(rng.random::<u64>() | 1 << 40).to_be_bytes());
             bytes.extend_from_slice(&[0; 4]);
@@ -152,7 +153,7 @@ fn fatal(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) {
             bytes.extend_from_slice(&[FIN | BINARY, 3, 1, 2, 3]);
         }
         3 => {
-            // In fragments, with a ping between them.
+            // Fragments with a ping between them.
             let (one, other) = message.split_at(message.len() / 2);
             wrap(BINARY, one, bytes);
             ping(b"between", bytes);
@@ -167,7 +168,7 @@ fn fatal(rng: &mut StdRng, identity: &Identity, bytes: &mut Vec<u8>) {
     }
 }
 
-/// A frame of the API.
+/// Returns a valid frame of the API.
 fn message(rng: &mut StdRng, identity: &Identity) -> Vec<u8> {
     let frame = match rng.random_range(0..40) {
         0 | 5 | 6 => ClientFrame::Auth { token: AccessToken::new(identity.token.clone()) },
@@ -187,7 +188,7 @@ fn message(rng: &mut StdRng, identity: &Identity) -> Vec<u8> {
     frame.encode().to_vec()
 }
 
-/// To oneself or to nobody: what the stranger may send an honest person is another scenario's.
+/// Returns a message to the attacker itself or to nobody. Another scenario covers what strangers send to honest people.
 fn send(rng: &mut StdRng, identity: &Identity) -> Send {
     let own = rng.random_bool(0.7);
     let count = rng.random_range(0..10);
@@ -226,7 +227,7 @@ fn mutate(rng: &mut StdRng, bytes: &mut Vec<u8>) {
     }
 }
 
-/// A masked frame; the mask is zero, which masks nothing and is one.
+/// Wraps a payload in a masked frame. The mask is zero, which is valid and changes nothing.
 fn wrap(first: u8, payload: &[u8], bytes: &mut Vec<u8>) {
     const MASKED: u8 = 0x80;
     bytes.push(first);

@@ -1,4 +1,4 @@
-//! Two people at the command line, who write to each other while the server is attacked.
+//! Two people at the command line who write to each other while the server is attacked.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::kill::{drain, message_id, shown};
 use crate::person::{KillAt, Person};
 use crate::world::{Programs, Server};
 
-/// Messages before the attack, to know what is usual on this machine.
+/// The number of messages before the attack, which show what is usual on this machine.
 const IDLE_MESSAGES: usize = 6;
 
-/// The two, registered.
+/// The two registered people.
 pub(super) struct People {
     alice: Person,
     bob: Person,
@@ -24,13 +24,13 @@ pub(super) struct People {
     from_alice: Invocations,
 }
 
-/// What they met.
+/// What they experienced.
 #[derive(Debug)]
 pub(super) struct Honest {
     verdicts: Vec<(&'static str, Verdict)>,
-    /// Shown in a history and printed by no `receive`.
+    /// Messages that a history shows and no `receive` printed.
     unprinted: usize,
-    /// Of each `send`, sorted: the whole command, up to the server's accept.
+    /// The durations of the `send` commands, sorted, each until the server's accept.
     times: Vec<Duration>,
     idle: Vec<Duration>,
 }
@@ -100,7 +100,8 @@ impl People {
         Ok(people)
     }
 
-    /// Both write in turn, at least so many messages and until the attack is over; then everything must have arrived.
+    /// Lets both write in turn, at least the given number of messages and until the attack is over. Then everything
+    /// must have arrived.
     pub(super) fn talk(self, messages: u32, over: &AtomicBool) -> Result<Honest> {
         let Self { alice, bob, idle, mut from_alice } = self;
         let (mut from_bob, mut times) = (Invocations::default(), Vec::new());
@@ -131,7 +132,7 @@ impl People {
     }
 }
 
-/// Sends one message; it must be accepted by the server, not merely kept for later.
+/// Sends one message, which the server must accept; queueing it for later is not enough.
 fn write(from: &Person, to: &Person, text: &str, invocations: &mut Invocations) -> Result<Duration> {
     let begin = Instant::now();
     let ended = from.run(&["send", &to.name, text], KillAt::Never)?;

@@ -1,4 +1,4 @@
-//! An attacker's own account: what it sends is then refused for what it is and not for who sent it.
+//! An attacker's own account, so that its requests are refused for their content and not for their sender.
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -27,20 +27,20 @@ pub(super) struct Identity {
     pub(super) name: String,
     pub(super) address: DeviceAddress,
     pub(super) token: String,
-    /// The body it registered with.
+    /// The body of its registration.
     registration: Value,
 }
 
 impl Identity {
-    /// Registers an account that nobody has.
+    /// Registers an account under a new name.
     ///
     /// # Errors
-    /// When the server refuses an honest registration.
+    /// An error if the server refuses an honest registration.
     pub(super) fn register(rng: &mut StdRng, target: &Target) -> Result<Self> {
         let authority = target.authority();
         let info = target.call(&format!("GET /v1/server HTTP/1.1\r\nhost: {authority}\r\n\r\n"))?;
         let info: ServerInfo = serde_json::from_value(info)?;
-        // Not from the seed: a name is registered once, and runs with one seed share no server.
+        // Not seeded, because a name is registered once, and runs with one seed can share a server.
         let name = format!("mallory.{:x}", rng.random::<u64>());
         let (identity, device_identity) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
         let device = DeviceId::new(1).context("1 is a device id")?;
@@ -98,7 +98,7 @@ impl Identity {
         Ok(Self { name, address, token, registration: serde_json::from_str(&text)? })
     }
 
-    /// What this account would truly say in a field of this name.
+    /// Returns the true value of this account for a field with this name.
     pub(super) fn known(&self, field: &str) -> Option<Value> {
         match field {
             "old_password" => Some(Value::from(PASSWORD)),
@@ -106,7 +106,7 @@ impl Identity {
         }
     }
 
-    /// The account id as it stands in a path.
+    /// Returns the account id in the form of a path.
     pub(super) fn account(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.address.account.as_bytes())
     }

@@ -11,15 +11,15 @@ use super::schema::{Api, Operation};
 /// A request as bytes.
 pub(super) struct Request {
     pub(super) bytes: Vec<u8>,
-    /// Whether the answer has no body, because it was asked for by HEAD.
+    /// Whether the answer has no body, because the request is a HEAD.
     pub(super) bodiless: bool,
-    /// Whether its end is where it says, so that another may follow on the connection.
+    /// Whether the request ends where it says, so that another can follow on the connection.
     pub(super) well_framed: bool,
-    /// Whether it has the account's access token, and nothing that contradicts it.
+    /// Whether it carries the account's access token and nothing that contradicts it.
     pub(super) authenticated: bool,
 }
 
-/// Texts that have broken something somewhere.
+/// Texts that have broken other programs.
 const TEXTS: [&str; 12] = [
     "",
     "\u{0}",
@@ -35,7 +35,7 @@ const TEXTS: [&str; 12] = [
     "AAAAAAAAAAAAAAAAAAAAAA==",
 ];
 
-/// Of the calls that end a session, so many are made: a new account costs as much as a hundred requests.
+/// The share of calls made that end a login. A new account costs as much as a hundred requests.
 const SESSION_ENDING: f64 = 0.03;
 
 const METHODS: [&str; 14] = [
@@ -70,7 +70,7 @@ const HEADERS: [&str; 24] = [
     "x-request-id: \t \t",
 ];
 
-/// Bytes that are no request at all.
+/// Bytes that are not a request.
 const GARBAGE: [&[u8]; 5] = [
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"GET /\r\n\r\n",
@@ -79,7 +79,7 @@ const GARBAGE: [&[u8]; 5] = [
     b"GET / HTTP/1.1\r\nhost: x\r\n x: y\r\n\r\n",
 ];
 
-/// The next request.
+/// Returns the next request.
 pub(super) fn next(rng: &mut StdRng, api: &Api, identity: &Identity) -> Request {
     if rng.random_bool(0.01) {
         return garbage(rng);
@@ -98,7 +98,7 @@ pub(super) fn next(rng: &mut StdRng, api: &Api, identity: &Identity) -> Request 
     Request { bytes, bodiless: method == "HEAD", well_framed, authenticated }
 }
 
-/// Any; seldom one that can end the session.
+/// Chooses a call; rarely one that can end the login.
 fn operation<'a>(rng: &mut StdRng, api: &'a Api) -> Option<&'a Operation> {
     loop {
         let operation = api.operations.choose(rng)?;
@@ -108,7 +108,7 @@ fn operation<'a>(rng: &mut StdRng, api: &'a Api) -> Option<&'a Operation> {
     }
 }
 
-/// Whether it can, where everything in it is right.
+/// Returns whether the call ends the login if everything in it is valid.
 fn ends_the_session(operation: &Operation) -> bool {
     operation.path == "/v1/account/delete" || operation.method == "DELETE" && operation.path.starts_with("/v1/sessions")
 }
@@ -117,7 +117,7 @@ fn ends_the_session(operation: &Operation) -> bool {
 enum Framing {
     Honest,
     Chunked,
-    /// Lengths that no reader should take.
+    /// Lengths that a reader should refuse.
     Wrong,
 }
 
@@ -164,14 +164,14 @@ fn path(rng: &mut StdRng, identity: &Identity, operation: &Operation) -> String 
     path
 }
 
-/// A text as a path may hold it; sometimes as it may not.
+/// Encodes a text for a path, sometimes wrongly.
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 fn body(rng: &mut StdRng, api: &Api, identity: &Identity, operation: &Operation) -> Vec<u8> {
     let Some(schema) = &operation.body else {
-        // A body for a call that takes none.
+        // A body for a call without one.
         return if rng.random_bool(0.02) { b"{}".to_vec() } else { Vec::new() };
     };
     let mut value = api.value(rng, identity, schema, 0);
@@ -201,7 +201,7 @@ fn body(rng: &mut StdRng, api: &Api, identity: &Identity, operation: &Operation)
     }
 }
 
-/// Changes one place of the value.
+/// Changes one position in the value.
 fn mutate(rng: &mut StdRng, value: &mut Value) {
     match value {
         Value::Object(object) if !object.is_empty() && rng.random_bool(0.85) => {
@@ -242,7 +242,7 @@ fn mutate(rng: &mut StdRng, value: &mut Value) {
     }
 }
 
-/// The bytes, and whether they have the token and nothing that contradicts it.
+/// Returns the head's bytes, and whether they carry the token and nothing that contradicts it.
 fn head(
     rng: &mut StdRng,
     identity: &Identity,

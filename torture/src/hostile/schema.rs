@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::identity::Identity;
 
-/// Schemas within schemas; the document's own are three deep.
+/// The deepest nesting of schemas that is followed; the document's own are three deep.
 const DEPTH_MAX: u32 = 8;
 /// The lengths of ids, hashes and keys, and of signatures.
 const BINARY_BYTES: [usize; 4] = [16, 32, 64, 200];
@@ -19,11 +19,11 @@ const BINARY_BYTES: [usize; 4] = [16, 32, 64, 200];
 pub(super) struct Operation {
     pub(super) method: String,
     pub(super) path: String,
-    /// Of the JSON body, if it takes one.
+    /// The schema of the JSON body, if it takes one.
     pub(super) body: Option<Value>,
 }
 
-/// What there is to call.
+/// The calls of the document.
 pub(super) struct Api {
     pub(super) operations: Vec<Operation>,
     schemas: Value,
@@ -31,7 +31,7 @@ pub(super) struct Api {
 
 impl Api {
     /// # Errors
-    /// When it is no OpenAPI document with calls in it.
+    /// An error if it is not an OpenAPI document with calls.
     pub(super) fn parse(document: &Value) -> Result<Self> {
         let paths = document.get("paths").and_then(Value::as_object).context("the document has no paths")?;
         let mut operations = Vec::new();
@@ -47,7 +47,7 @@ impl Api {
         Ok(Self { operations, schemas })
     }
 
-    /// A body that fits the schema, as far as a schema tells.
+    /// Returns a body that fits the schema, as far as a schema tells.
     pub(super) fn value(&self, rng: &mut StdRng, identity: &Identity, schema: &Value, depth: u32) -> Value {
         if depth > DEPTH_MAX {
             return Value::Null;
@@ -86,7 +86,8 @@ impl Api {
         }
     }
 
-    /// What is known of one's own account is said truly half of the time, so that the code behind the first checks is reached.
+    /// Returns a value for a field. Half of the time it is the true one of the attacker's own account, so that the code
+    /// behind the first checks is reached.
     fn property(&self, rng: &mut StdRng, identity: &Identity, name: &str, schema: &Value, depth: u32) -> Value {
         match identity.known(name) {
             Some(known) if rng.random_bool(0.5) => known,

@@ -1,4 +1,4 @@
-//! What came back.
+//! Counts of the answers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,23 +7,23 @@ use sealpost_api::frames::ServerFrame;
 
 use super::wire::Outcome;
 
-/// Samples kept of what nobody can explain.
+/// The most samples kept of unexplained answers.
 const SAMPLES_MAX: usize = 10;
-/// Of each so many characters.
+/// The number of characters kept of each sample.
 const SAMPLE_CHARACTERS: usize = 600;
 
-/// The count.
+/// The counts.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) requests: u64,
     pub(super) frames: u64,
-    /// By status and code.
+    /// The answers by status and code.
     pub(super) answers: BTreeMap<String, u64>,
-    /// Connections that the server ended without an answer, as it may where there is no HTTP to answer.
+    /// Connections that the server ended without an answer, as it can where the bytes were not HTTP.
     pub(super) closed: u64,
-    /// Nothing came back in time: a connection that hangs.
+    /// Connections that hung: nothing came back in time.
     pub(super) silent: u64,
-    /// 5xx that are not deliberate, and what provoked them.
+    /// 5xx answers that are not deliberate, with the requests that provoked them.
     pub(super) unexplained: Vec<String>,
 }
 

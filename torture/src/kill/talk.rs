@@ -1,4 +1,4 @@
-//! One person's side: writes, reads and follows, and is killed now and then.
+//! One person's side, which writes, reads and follows, and is killed now and then.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,10 +12,10 @@ use super::{Counters, Plan, message_id, outcome};
 use crate::history::{Invocations, Outcome};
 use crate::person::{Ended, KillAt, Person, Running};
 
-/// Commands that one follower owns the profile for.
+/// The number of commands for which one follower owns the profile.
 const FOLLOWED_COMMANDS: u32 = 25;
 
-/// How far both sides are.
+/// The progress of both sides.
 #[derive(Debug)]
 pub(super) struct Progress {
     taken: AtomicU32,
@@ -43,7 +43,7 @@ pub(super) struct Talk {
     pub(super) printed: BTreeSet<String>,
 }
 
-/// Writes to `peer` until this side's share of the plan is fulfilled.
+/// Writes to `peer` until this side has fulfilled its share of the plan.
 pub(super) fn talk(
     person: &Person,
     peer: &Person,
@@ -118,7 +118,7 @@ fn receive(person: &Person, talk: &mut Talk, counters: &Counters, rng: &mut StdR
             counters.receivers.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
-        // 3 and 6: the server may just be dead.
+        // 3 and 6: the server can be dead at this moment.
         Some(0 | 3 | 6) => Ok(()),
         code => bail!("{}: receive ended with {code:?}", person.name),
     }
