@@ -1,7 +1,7 @@
-//! `bench client`: what the command-line client costs, against a real server, with a real profile.
+//! `bench client`: the cost of the command-line client, against a real server and with a real profile.
 //!
-//! Everything lies in memory where the system has a folder for that (`/dev/shm`), so that waiting for a disk is not in the figures.
-//! Processor times are those of the whole process, less those of the same command with nothing to do.
+//! All files are in memory if the system has a folder for that (`/dev/shm`), so that the figures contain no waiting for
+//! a disk. Processor times are those of the whole process, minus those of the same command with nothing to do.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use serde_json::json;
 
 use crate::docs;
 
-/// A folder that no disk is behind.
+/// A folder in memory.
 const MEMORY: &str = "/dev/shm";
 /// The unit of processor times in `/proc`.
 const TICK_MILLIS: u64 = 10;
-/// What is aimed at: microseconds of processor time a message, and milliseconds from start to "sent".
+/// The targets: microseconds of processor time for each message, and milliseconds from start to "sent".
 const MESSAGE_MICROS: f64 = 150.0;
 const SENT_MILLIS: f64 = 150.0;
 
@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// Messages to send and to receive.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     messages: usize,
-    /// Starts of the client, of which the median counts.
+    /// Starts of the client; the result is their median
     #[arg(long, default_value_t = 11, value_name = "N")]
     starts: usize,
     /// One JSON object instead of the table.
@@ -53,7 +53,7 @@ pub(crate) struct Options {
     check: bool,
 }
 
-/// What came out.
+/// The results.
 struct Figures {
     /// Microseconds of processor time of one message.
     send: f64,
@@ -91,7 +91,7 @@ fn measure(options: &Options) -> Result<Figures> {
     for person in [&alice, &bob] {
         done(person.run(&["register", &person.name], KillAt::Never)?)?;
     }
-    // Both have written and read, so that no session has to be begun.
+    // Both have written and read, so that no session has to be started.
     for (from, to) in [(&alice, &bob), (&bob, &alice), (&alice, &bob)] {
         done(from.run(&["send", &to.name, "warm"], KillAt::Never)?)?;
         done(to.run(&["receive"], KillAt::Never)?)?;
@@ -133,7 +133,7 @@ fn done(ended: Ended) -> Result<Ended> {
     Ok(ended)
 }
 
-/// A command's outcome and its processor time, which it has as a child of this process that has ended.
+/// Runs a command, and returns its outcome and its processor time.
 fn of_children(run: impl FnOnce() -> Result<Ended>) -> Result<(Duration, Ended)> {
     let before = children_time()?;
     let ended = done(run()?)?;
@@ -148,7 +148,7 @@ fn children_time() -> Result<Duration> {
     Ok(Duration::from_millis(ticks.saturating_mul(TICK_MILLIS)))
 }
 
-/// What one derivation takes, as a vault under a passphrase is opened, in milliseconds.
+/// Measures one key derivation, as when a vault under a passphrase is opened, in milliseconds.
 fn key_derivation(repeats: usize) -> Result<f64> {
     let cost = KdfParameters::default();
     let params =

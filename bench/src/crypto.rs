@@ -1,4 +1,4 @@
-//! `bench crypto`: what a message and a session cost, beside vodozemac, and beside the parts that they are made of.
+//! `bench crypto`: the cost of a message and of a session, compared with vodozemac and with the sum of their parts.
 
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     /// One JSON object a line instead of the table.
     #[arg(long)]
     json: bool,
-    /// A tenth of the samples: to see that it works, not to publish.
+    /// Take a tenth of the samples: a check that the bench works, not for publishing
     #[arg(long)]
     quick: bool,
     /// Rewrite the table in docs/performance.md.
@@ -34,7 +34,7 @@ pub(crate) struct Options {
     check: bool,
 }
 
-/// Runs the bench. One thread; the samples of all sides take turns, so that whatever the machine does hits each alike.
+/// Runs the bench on one thread. The samples of all sides take turns, so that disturbances affect all alike.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let rounds = Rounds::new(options.quick);
     let plaintext = vec![0x5a; PLAINTEXT_LEN];
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if options.check && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Our side of encryption alone, in a settled session.
+/// Measures our encryption alone, in a settled session.
 fn encrypt(rounds: &Rounds, plaintext: &[u8]) -> Result<Measurement> {
     let mut conversation = ours::Conversation::settled()?;
     let mut ours = Measurement::default();
@@ -75,7 +75,7 @@ fn encrypt(rounds: &Rounds, plaintext: &[u8]) -> Result<Measurement> {
     Ok(ours)
 }
 
-/// Encrypt and decrypt in one direction: (ours, vodozemac's).
+/// Measures encrypting and decrypting in one direction: (ours, vodozemac's).
 fn steady(rounds: &Rounds, plaintext: &[u8]) -> Result<(Measurement, Measurement)> {
     let mut conversation = ours::Conversation::settled()?;
     let mut peer = peer::Conversation::settled()?;
@@ -99,7 +99,7 @@ fn steady(rounds: &Rounds, plaintext: &[u8]) -> Result<(Measurement, Measurement
     Ok((ours, theirs))
 }
 
-/// A message each in turn, so that every one makes a Diffie–Hellman step: (ours, vodozemac's), per message.
+/// Measures messages in turn, so that each makes a Diffie–Hellman step: (ours, vodozemac's), for each message.
 fn ping_pong(rounds: &Rounds, plaintext: &[u8]) -> Result<(Measurement, Measurement)> {
     let mut conversation = ours::Conversation::settled()?;
     let mut peer = peer::Conversation::settled()?;
@@ -127,7 +127,7 @@ fn ping_pong(rounds: &Rounds, plaintext: &[u8]) -> Result<(Measurement, Measurem
     Ok((ours, theirs))
 }
 
-/// What beginning and accepting a session cost, and the parts.
+/// Measures starting and accepting a session, and their parts.
 pub(crate) struct SetUp {
     pub(crate) initiate: Measurement,
     pub(crate) accept: Measurement,

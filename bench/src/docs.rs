@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// The folder of the documentation, where this program was built.
+/// Returns the documentation's folder in the tree that this program was built from.
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
-/// Replaces what stands between the marks of this bench.
+/// Replaces the block between the marks of this bench.
 pub(crate) fn rewrite(bench: &str, block: &str) -> Result<()> {
     let path = folder().join("performance.md");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;

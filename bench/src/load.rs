@@ -1,7 +1,7 @@
-//! `bench load`: the real server under the real protocol, on a core of its own.
+//! `bench load`: the real server over the real protocol, on a core of its own.
 //!
-//! Everything is on: accounts, tokens, device lists, limits, quotas, durable stores. Only the numbers of the limits are raised, by
-//! `config/load.toml`. A single message that is lost, doubled or altered fails the run.
+//! Nothing is switched off: accounts, tokens, device lists, limits, quotas and durable stores are as in production, and
+//! `config/load.toml` only raises the limits. A single lost, doubled or altered message fails the run.
 
 use std::process::ExitCode;
 
@@ -41,22 +41,22 @@ pub(crate) struct Options {
     /// What to measure [default: all; on MongoDB store,drain,online,latency, over ws].
     #[arg(long, value_delimiter = ',', value_name = "MEASURE")]
     measure: Vec<Kind>,
-    /// Over plain HTTP, as behind a proxy, or TLS [default: both].
+    /// Plain HTTP, as behind a proxy, or TLS [default: both]
     #[arg(long, value_delimiter = ',', value_name = "TRANSPORT")]
     transport: Vec<Transport>,
-    /// Runs of each measure, of which the median counts.
+    /// Runs of each measure; the result is their median
     #[arg(long, default_value_t = 3, value_name = "N")]
     repeats: u64,
     /// Messages of each run of store, drain and online.
     #[arg(long, default_value_t = 200_000, value_name = "N")]
     messages: u64,
-    /// Senders, and as many recipients.
+    /// Senders, and the same number of recipients
     #[arg(long, default_value_t = 32, value_name = "N")]
     pairs: usize,
-    /// Messages of one sender that may be unanswered.
+    /// The most unanswered messages of one sender
     #[arg(long, default_value_t = 64, value_name = "N")]
     window: u64,
-    /// Messages a second, of latency.
+    /// Messages a second for latency
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 5_000], value_name = "N")]
     rates: Vec<u64>,
     /// Seconds of each run of latency.
@@ -65,10 +65,10 @@ pub(crate) struct Options {
     /// Idle streams.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     sockets: usize,
-    /// Seconds that idle streams are left alone before the memory is read: by default the server has pinged each of them.
+    /// Seconds to wait before the memory of idle streams is read; by default the server has pinged each of them by then
     #[arg(long, default_value_t = 30, value_name = "N")]
     settle: u64,
-    /// Log-ins of each run.
+    /// Logins in each run
     #[arg(long, default_value_t = 100, value_name = "N")]
     logins: u64,
     /// Messages of the backlog: far more than the server's caches hold.
@@ -83,13 +83,13 @@ pub(crate) struct Options {
     /// Exit with 1 if a target is missed.
     #[arg(long)]
     check: bool,
-    /// Falsify what arrived, to see that it is noticed.
+    /// Falsify what arrived, to check that the bench notices
     #[arg(long, hide = true)]
     doctor: Option<Doctor>,
 }
 
 impl Options {
-    /// With what was not named: all of it, or what says something of MongoDB.
+    /// Fills in what was not named: everything, or what applies to MongoDB.
     fn complete(mut self) -> Self {
         let on_mongodb = self.rig.mongodb.is_some();
         if self.measure.is_empty() {
@@ -105,30 +105,30 @@ impl Options {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// Recipients are away: their messages are stored.
+    /// Messages are stored while the recipients are away.
     Store,
-    /// Recipients come, fetch everything and ack it.
+    /// The recipients connect, fetch everything and ack it.
     Drain,
-    /// Both are there, as fast as it goes.
+    /// Both sides are connected, and send as fast as possible.
     Online,
-    /// From hand to hand at fixed rates.
+    /// From sender to recipient at fixed rates.
     Latency,
-    /// A drain after a restart, of more than any cache holds.
+    /// A drain after a restart, of more than the caches hold.
     Backlog,
-    /// Memory of streams that are merely there.
+    /// Memory of idle streams.
     Idle,
-    /// Log-ins, beside one hash of a password.
+    /// Logins, compared with one hash of a password.
     Logins,
 }
 
 impl Kind {
     const ALL: [Self; 7] =
         [Self::Store, Self::Drain, Self::Online, Self::Latency, Self::Backlog, Self::Idle, Self::Logins];
-    /// What differs there.
+    /// Returns the differences of that measure.
     const ON_MONGODB: [Self; 4] = [Self::Store, Self::Drain, Self::Online, Self::Latency];
 }
 
-/// How a message is made away with, doubled or altered on its way from the server to the account that is kept of them.
+/// How the bench falsifies a message on its way from the server to its tally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Doctor {
     /// It does not arrive.

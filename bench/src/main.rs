@@ -1,4 +1,4 @@
-//! Benches that anyone can rerun: ratios beside a peer, taken in the same run on the same core.
+//! Benches that anyone can repeat: ratios to a peer, measured in the same run on the same core.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `bench peers`: the same work for us and for the servers that people would take instead, on the same core in one run.
+//! `bench peers`: the same work for our server and for common alternatives, on the same core in one run.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -39,13 +39,13 @@ EXAMPLES
 pub(crate) struct Options {
     #[command(flatten)]
     rig: RigOptions,
-    /// The servers to run, and no others.
+    /// The servers to run [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<Name>,
-    /// Rounds, each with every server started afresh; medians are reported.
+    /// Rounds, each with every server freshly started; the results are medians
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Messages that are stored and drained, and as many again sent online.
+    /// Messages that are stored and drained, and the same number sent online
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     messages: usize,
     /// One JSON object a server instead of the tables.
@@ -75,7 +75,7 @@ enum Name {
 }
 
 impl Name {
-    /// The peer, unless it is us.
+    /// Returns the peer, or `None` for our own server.
     fn peer(self) -> Option<&'static Peer> {
         let name = self.to_possible_value()?;
         PEERS.iter().find(|peer| peer.name == name.get_name())
@@ -102,7 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     };
     let fsync = runtime()?.block_on(async {
         tokio::select! {
-            // What runs is dropped, and the servers end with it.
+            // Dropping the running servers ends them.
             stop = stopped() => stop.and(Err(anyhow::anyhow!("stopped before the end; no server was left running"))),
             done = rounds(options, &scale, &mut sides) => done,
         }
@@ -135,13 +135,13 @@ fn side(peer: Option<&'static Peer>) -> Result<Side> {
     })
 }
 
-/// All rounds. The servers take turns, so that whatever the machine does hits each alike. Returns what a sync of the disk
-/// took meanwhile, in ms.
+/// Runs all rounds. The servers take turns, so that disturbances affect all alike. Returns the time of a sync of the
+/// disk meanwhile, in ms.
 async fn rounds(options: &Options, scale: &Scale, sides: &mut [(Option<&'static Peer>, Side)]) -> Result<f64> {
     let place = options.rig.folder.clone().unwrap_or_else(std::env::temp_dir);
     let mut fsyncs = Vec::new();
     for round in 1..=options.rounds {
-        // Memory hardly differs from one round to the next, and is what takes longest.
+        // Memory hardly differs between rounds and takes longest.
         let with_idle = round == 1;
         for (peer, side) in &mut *sides {
             eprintln!("round {round} of {}: {} …", options.rounds, side.name);
@@ -159,7 +159,7 @@ async fn rounds(options: &Options, scale: &Scale, sides: &mut [(Option<&'static 
     Ok(fsyncs.get(fsyncs.len() / 2).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3))
 }
 
-/// Until somebody asks the bench to stop.
+/// Waits until the bench is asked to stop.
 async fn stopped() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -1,4 +1,4 @@
-//! `bench scale`: what one operation costs when there is more and more of everything else.
+//! `bench scale`: the cost of one operation as the amount of everything else grows.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ mod sockets;
 
 use growth::Series;
 
-/// Open files of the generator and of the server beside the streams.
+/// The open files of generator and server besides the streams.
 const OTHER_FILES: u64 = 512;
 
 /// Options of `bench scale`.
@@ -39,10 +39,10 @@ pub(crate) struct Options {
     /// Accounts.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000, 100_000], value_name = "N")]
     accounts: Vec<u64>,
-    /// Open streams. More than the limit of open files allows are cut to it.
+    /// Open streams, at most what the limit of open files allows
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 4_000, 16_000], value_name = "N")]
     sockets: Vec<u64>,
-    /// Runs of each measure, of which the cheapest counts: what others do on the machine only adds.
+    /// Runs of each measure; the result is the cheapest, because other programs only add to it
     #[arg(long, default_value_t = 2, value_name = "N")]
     repeats: usize,
     /// One JSON object a figure instead of the table.
@@ -80,7 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if options.check && grows { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// So many streams as this machine lets a process have.
+/// Reduces a number of streams to what this machine allows a process.
 fn possible(wanted: &[u64], files: u64) -> Vec<u64> {
     let most = files.saturating_sub(OTHER_FILES);
     let mut possible: Vec<u64> = wanted.iter().map(|sockets| (*sockets).min(most)).collect();

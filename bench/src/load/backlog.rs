@@ -1,4 +1,4 @@
-//! A backlog that no memory holds any more, when its recipients come.
+//! A backlog that is larger than the caches when its recipients connect.
 
 use std::fs::File;
 
@@ -18,7 +18,7 @@ pub(crate) async fn backlog(rig: &mut Rig, plan: Plan) -> Result<Outcome> {
     throughput::drain(rig, &run).await
 }
 
-/// Takes the files out of the system's memory.
+/// Drops the files' pages from the system's memory.
 fn forget(folder: &std::path::Path) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

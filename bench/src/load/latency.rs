@@ -1,7 +1,7 @@
-//! How long a message takes from the moment it was meant to be sent until its recipient has it, at fixed rates.
+//! Latency at fixed rates: from the time a message was due until its recipient has it.
 //!
-//! Open loop: a message that is due is not held back by those before it, and one that could not be sent in time has waited all
-//! the same. The generator looks at its clock and its sockets without a pause, so it sees both to a few µs.
+//! Open loop: a due message is not delayed by earlier ones, and a message that could not be sent in time counts its
+//! wait. The generator polls its clock and its streams without a pause, so it sees both to a few µs.
 
 use std::time::{Duration, Instant};
 
@@ -20,14 +20,14 @@ use crate::rig::payload::{Label, Tally};
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    /// The time that this share of the messages did not exceed, in ms.
+    /// Returns the time that this share of the messages did not exceed, in ms.
     pub(crate) fn percentile_millis(&self, per_mille: usize) -> f64 {
         let place = self.0.len().saturating_sub(1).saturating_mul(per_mille).div_ceil(1_000);
         self.0.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     }
 }
 
-/// Sends `rate` messages a second; the plan says how many.
+/// Sends `rate` messages a second, as many as the plan has.
 pub(crate) async fn latency(rig: &mut Rig, plan: Plan, rate: u64) -> Result<(Outcome, Times)> {
     rig.refresh_tokens(plan.people()).await?;
     let run = Run::new(rig, plan, &format!("latency at {rate}/s"))?;
@@ -73,7 +73,7 @@ pub(crate) async fn latency(rig: &mut Rig, plan: Plan, rate: u64) -> Result<(Out
 async fn pace(run: &Run, due: Vec<UnboundedSender<Label>>, began: Instant, rate: u64) -> Result<()> {
     for (number, sender) in (0..run.plan.messages).zip(due.iter().cycle()) {
         let at = number.saturating_mul(1_000_000_000) / rate.max(1);
-        // To sleep would round to whole ms. Each turn also looks at every socket.
+        // Sleeping would round to whole ms. Each turn also polls every stream.
         while began.elapsed() < Duration::from_nanos(at) {
             tokio::task::yield_now().await;
         }

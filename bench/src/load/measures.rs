@@ -1,4 +1,4 @@
-//! Runs what was asked for, repeated, and turns it into figures.
+//! Runs the requested measures repeatedly and computes their figures.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::rig::disk::one_fsync;
 use crate::rig::payload::Tally;
 use crate::rig::{Rig, Transport, cores};
 
-/// Queues that a backlog lies in.
+/// The number of queues of a backlog.
 const BACKLOG_QUEUES: usize = 100;
-/// Messages that a backlog's sender may have unanswered.
+/// The most unanswered messages of a backlog's sender.
 const BACKLOG_WINDOW: u64 = 32;
 /// People who log in, in turn.
 const LOGIN_PEOPLE: usize = 8;
 /// Open files of the generator beside its streams.
 const OTHER_FILES: u64 = 256;
 
-/// What has been measured so far.
+/// The results so far.
 pub(super) struct Measures<'a> {
     options: &'a Options,
     done: Vec<Measure>,
@@ -38,7 +38,8 @@ impl<'a> Measures<'a> {
         self.done
     }
 
-    /// Everything that was asked for; each measure for all transports, so that those with the same figures stand together.
+    /// Runs everything that was requested; each measure for all transports, so that measures with the same figures are
+    /// adjacent.
     pub(super) async fn all(&mut self) -> Result<()> {
         let transports = self.options.transport.clone();
         for transport in &transports {
@@ -150,7 +151,7 @@ impl<'a> Measures<'a> {
         );
         let mut runs = Vec::new();
         for _ in 0..self.options.repeats {
-            // A new process each time: what the one before has left free would be used again and not be counted.
+            // A new process each time, because memory that the previous run freed would be reused and not counted.
             let mut rig = Rig::peopled(&self.options.rig, transport, self.options.sockets).await?;
             let idle = idle(&mut rig, Duration::from_secs(self.options.settle)).await?;
             let figures = vec![
@@ -189,7 +190,7 @@ const fn figure(key: &'static str, says: &'static str, value: f64) -> Figure {
     Figure { key, says, value }
 }
 
-/// Messages through the server.
+/// Measures messages through the server.
 fn flow(outcome: &Outcome) -> Sample {
     let busy = outcome.elapsed.server.as_secs_f64() / outcome.elapsed.wall.as_secs_f64() * 100.0;
     let figures = vec![

@@ -1,4 +1,4 @@
-//! Who writes to whom, how much, and what came of it.
+//! The plan of a run: who writes to whom and how much, and the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,20 +21,20 @@ pub(crate) struct Plan {
     pub(crate) senders: usize,
     pub(crate) recipients: usize,
     pub(crate) messages: u64,
-    /// Messages of one sender that may be unanswered.
+    /// The most unanswered messages of one sender.
     pub(crate) window: u64,
     /// Falsifies what arrived.
     pub(crate) doctor: Option<Doctor>,
 }
 
 impl Plan {
-    /// How many people it takes.
+    /// Returns the number of people that it needs.
     pub(crate) fn people(&self) -> usize {
         self.senders.saturating_add(self.recipients)
     }
 }
 
-/// One run of a plan: its people, its messages, and how far it is.
+/// One run of a plan: its people, its messages and its progress.
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) plan: Plan,
@@ -45,7 +45,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Of this plan, by the first of the rig's people.
+    /// Creates a run of this plan with the first of the rig's people.
     pub(crate) fn new(rig: &Rig, plan: Plan, what: &str) -> Result<Self> {
         if plan.window >= IN_FLIGHT_MAX || plan.window == 0 {
             bail!("a device may have at least 1 and fewer than {IN_FLIGHT_MAX} messages in flight");
@@ -61,24 +61,24 @@ impl Run {
         })
     }
 
-    /// The sender of a message.
+    /// Returns the sender of a message.
     pub(crate) fn sender(&self, number: u64) -> Option<&DeviceAddress> {
         self.senders.get(place(number, self.plan.senders))
     }
 
-    /// The recipient of a message.
+    /// Returns the recipient of a message.
     pub(crate) fn recipient(&self, number: u64) -> Option<&DeviceAddress> {
         self.recipients.get(place(number, self.plan.recipients))
     }
 
-    /// The account of one recipient, still empty.
+    /// Creates the empty tally of one recipient.
     pub(crate) fn ledger(&self, recipient: usize) -> Ledger {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Ledger::new(count(recipient), count(self.plan.recipients), self.plan.messages)
     }
 }
 
-/// The rig's senders and recipients under this plan.
+/// Returns the rig's senders and recipients under this plan.
 pub(crate) fn groups(rig: &Rig, plan: Plan) -> Result<(&[Person], &[Person])> {
     let people = rig.people.get(..plan.people()).context("the rig has too few people for this plan")?;
     people.split_at_checked(plan.senders).context("there are fewer people than senders")
@@ -89,7 +89,7 @@ fn place(number: u64, of: usize) -> usize {
     usize::try_from(number % of).unwrap_or(usize::MAX)
 }
 
-/// Shows how far something is, where a person looks on.
+/// Shows progress at a terminal.
 pub(crate) fn bar(what: &str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template("{msg:28} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}") {
@@ -102,7 +102,7 @@ pub(crate) fn bar(what: &str, length: u64) -> ProgressBar {
     bar
 }
 
-/// What a measure gave.
+/// The result of a measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
     pub(crate) messages: u64,
@@ -131,7 +131,7 @@ impl Outcome {
     }
 }
 
-/// A count as a number to reckon with.
+/// Converts a count to a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "counts of messages are far below 2⁵³")]
 pub(crate) fn count(number: u64) -> f64 {
     number as f64

@@ -1,4 +1,4 @@
-//! What came out: one object a measure, or a table, and which targets it reaches.
+//! The report: an object for each measure, or a table, and which targets were reached.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ pub(crate) struct Sample {
     pub(crate) tally: Tally,
 }
 
-/// A measure: of its runs the median of each figure.
+/// A measure, with the median of each figure over its runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Measure {
     pub(crate) name: String,
@@ -32,7 +32,7 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
-    /// Whether every message of every run arrived once and unaltered.
+    /// Returns whether every message of every run arrived once and unaltered.
     pub(crate) fn is_clean(&self) -> bool {
         self.tally().is_clean()
     }
@@ -41,7 +41,7 @@ impl Measure {
         self.runs.iter().map(|run| run.tally).fold(Tally::default(), Tally::and)
     }
 
-    /// The medians, in the figures' order.
+    /// Returns the medians in the order of the figures.
     pub(crate) fn medians(&self) -> Vec<Figure> {
         let first = self.runs.first().map(|run| run.figures.clone()).unwrap_or_default();
         let of = |key| self.runs.iter().flat_map(move |run| run.figures.iter().filter(move |figure| figure.key == key));
@@ -51,7 +51,7 @@ impl Measure {
             .collect()
     }
 
-    /// The median of one figure.
+    /// Returns the median of one figure.
     pub(crate) fn median(&self, key: &str) -> Option<f64> {
         self.medians().into_iter().find(|figure| figure.key == key).map(|figure| figure.value)
     }
@@ -99,7 +99,7 @@ const fn target(
     Target { measure, transport, key, says, limit, at_least }
 }
 
-/// What is aimed at. Those that are ratios to a peer belong to the bench of the peers.
+/// The targets. Ratios to a peer belong to the bench of the peers.
 const TARGETS: &[Target] = &[
     target("store", Transport::Plain, "server_cpu_us", 20.0, false, "store: at most 20 µs of the server's processor"),
     target("drain", Transport::Plain, "server_cpu_us", 25.0, false, "drain: at most 25 µs"),
@@ -127,7 +127,7 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Whether it is reached.
+    /// Returns whether it is reached.
     pub(crate) fn met(&self) -> bool {
         if self.target.at_least { self.measured >= self.target.limit } else { self.measured <= self.target.limit }
     }
@@ -143,7 +143,7 @@ impl Verdict {
     }
 }
 
-/// The targets that these measures are about.
+/// Returns the targets for these measures.
 pub(crate) fn verdicts(measures: &[Measure]) -> Vec<Verdict> {
     let of = |target: &Target| {
         let named = |measure: &&Measure| measure.name == target.measure && measure.transport == target.transport;
@@ -152,7 +152,7 @@ pub(crate) fn verdicts(measures: &[Measure]) -> Vec<Verdict> {
     TARGETS.iter().filter_map(|target| Some(Verdict { target, measured: of(target)? })).collect()
 }
 
-/// All of it, in Markdown: a table for each group of measures with the same figures, and one of the targets.
+/// Returns everything in Markdown: a table for each group of measures with the same figures, and one of the targets.
 pub(crate) fn tables(measures: &[Measure], verdicts: &[Verdict]) -> String {
     let mut out = String::new();
     let head = |measure: &Measure| measure.medians().iter().map(|figure| figure.says).collect::<Vec<_>>();
@@ -176,7 +176,7 @@ pub(crate) fn tables(measures: &[Measure], verdicts: &[Verdict]) -> String {
     out
 }
 
-/// With three digits that count; thousands are set apart.
+/// Formats a figure with three significant digits and separated thousands.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         ..1.0 => format!("{value:.3}"),

@@ -1,4 +1,4 @@
-//! The two halves of a conversation: one person sends, another receives, and each looks at all that comes.
+//! The two halves of a conversation: one person sends and another receives, and both check everything that arrives.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::rig::payload::{Label, Ledger, Tally};
 use crate::rig::people::message;
 use crate::rig::socket::Socket;
 
-/// A message that has not come after this long will not come.
+/// How long to wait for a message before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Somebody who sends the messages of a run that are theirs.
+/// A sender, with its messages of a run.
 pub(crate) struct Sender {
     pub(crate) socket: Socket,
     /// Of the next message, as the server counts.
@@ -36,7 +36,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Looks at the answers that were read: how many messages were accepted.
+    /// Handles the answers that were read. Returns how many messages were accepted.
     pub(crate) fn answers(&mut self) -> Result<u64> {
         let mut accepted: u64 = 0;
         while let Some(frame) = self.socket.next()? {
@@ -51,7 +51,7 @@ impl Sender {
         Ok(accepted)
     }
 
-    /// Sends the messages of this sender, so many unanswered at a time, until all are accepted.
+    /// Sends the messages of this sender, with a bounded number unanswered, until all are accepted.
     pub(crate) async fn send_all(mut self, run: Run, sender: usize) -> Result<()> {
         let step = run.plan.senders;
         let mut numbers = (u64::try_from(sender)?..run.plan.messages).step_by(step).peekable();
@@ -69,21 +69,21 @@ impl Sender {
     }
 }
 
-/// Somebody who takes what comes, checks it and acks it.
+/// A receiver, which takes, checks and acks messages.
 pub(crate) struct Recipient {
     pub(crate) socket: Socket,
     ledger: Ledger,
-    /// Everything that waited at the beginning has come.
+    /// Whether everything that waited at the beginning has arrived.
     drained: bool,
 }
 
 impl Recipient {
-    /// On a stream that has read its `Welcome`.
+    /// Creates a receiver on a stream that has read its `Welcome`.
     pub(crate) fn new(socket: Socket, ledger: Ledger) -> Self {
         Self { socket, ledger, drained: false }
     }
 
-    /// Reads until everything that waited has come.
+    /// Reads until everything that waited has arrived.
     pub(crate) async fn drain(mut self, run: &Run) -> Result<Self> {
         while !self.drained {
             if !self.read(run, &mut |_| {}).await? {
@@ -93,7 +93,7 @@ impl Recipient {
         Ok(self)
     }
 
-    /// Reads until all that the plan says has come, or nothing comes any more. `seen` is told of each message.
+    /// Reads until all messages of the plan have arrived, or nothing arrives any more. Calls `seen` for each message.
     pub(crate) async fn receive(mut self, run: &Run, mut seen: impl FnMut(Label)) -> Result<Self> {
         while self.ledger.left() > 0 {
             if !self.read(run, &mut seen).await? {
@@ -103,7 +103,7 @@ impl Recipient {
         Ok(self)
     }
 
-    /// Makes sure that the server has heard every ack and has nothing more to say, and closes the account.
+    /// Checks that the server has received every ack and has nothing more to send, and closes the tally.
     pub(crate) async fn finish(mut self, run: &Run) -> Result<Tally> {
         self.socket.push(&ClientFrame::Ping { nonce: 1 });
         self.socket.flush().await?;
@@ -122,7 +122,7 @@ impl Recipient {
         }
     }
 
-    /// Takes one batch. `false`: nothing came for too long.
+    /// Takes one batch. Returns `false` if nothing arrived for too long.
     async fn read(&mut self, run: &Run, seen: &mut impl FnMut(Label)) -> Result<bool> {
         let (mut ids, mut heard) = (Vec::new(), false);
         while let Some(frame) = self.socket.next()? {
@@ -168,7 +168,7 @@ impl Recipient {
     }
 }
 
-/// Whether the server named the right sender.
+/// Returns whether the server named the right sender.
 fn is_from(run: &Run, label: Label, from: &DeviceAddress) -> bool {
     run.sender(label.number) == Some(from)
 }

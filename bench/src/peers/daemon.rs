@@ -1,4 +1,4 @@
-//! The peers: which there are, and how each is started as a child of the bench, in a folder of its own.
+//! The peers, and how each is started as a child of the bench in a folder of its own.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::wire::Protocol;
 use crate::rig::{RigOptions, cores};
 
-/// How long a peer may take until it listens, or until it has stopped.
+/// How long a peer can take to start listening or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often that is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -25,11 +25,11 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     /// The Debian package that it comes from.
     pub(crate) package: &'static str,
-    /// How it is spoken to.
+    /// Its protocol.
     pub(crate) protocol: Protocol,
-    /// What a message that it accepted has survived.
+    /// How durable an accepted message is.
     pub(crate) durability: &'static str,
-    /// By how much the number of messages is divided, for a peer whose cost grows with what waits.
+    /// The divisor of the number of messages, for a peer whose cost grows with the number of waiting messages.
     pub(crate) fewer: usize,
     program: &'static str,
     config_name: &'static str,
@@ -131,17 +131,17 @@ impl Daemon {
         Ok(())
     }
 
-    /// Which it is.
+    /// Returns the peer.
     pub(crate) fn peer(&self) -> &'static Peer {
         self.peer
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its process.
+    /// Returns its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -153,7 +153,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Asks the child to stop, and makes it if it doesn't.
+/// Asks the child to stop, and kills it if it does not.
 fn end(child: &mut Child) {
     // Fails harmlessly when it has ended before.
     let _ = kill_process(Pid::from_child(child), Signal::TERM);
@@ -224,7 +224,7 @@ fn command(peer: &Peer, folder: &Path, config: &Path, shown: &str) -> Command {
     command
 }
 
-/// A port that was free a moment ago: the peers can't choose one and say which.
+/// Returns a port that was free a moment ago, because the peers cannot choose one and report it.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
     let port = listener.local_addr()?.port();

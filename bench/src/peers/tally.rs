@@ -1,4 +1,4 @@
-//! Which messages came, how often, to whom, and whether they were what was sent.
+//! The tally of arrived messages: how often, for whom, and whether unaltered.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::rig::payload::{LENGTH, Tally};
 
 /// Hexadecimal digits of a message's number, which it begins with.
 const NUMBER_LEN: usize = 16;
-/// How long nothing may arrive before the rest is given up for lost.
+/// How long nothing must arrive before the remaining messages count as lost.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -40,19 +40,19 @@ impl Arrivals {
         }
     }
 
-    /// The body of message `number`: printable, so that XMPP can carry it as it is.
+    /// Returns the body of message `number`. It is printable, so that XMPP can carry it unchanged.
     pub(crate) fn body(&self, number: usize) -> Vec<u8> {
         let mut body = format!("{number:0NUMBER_LEN$x}").into_bytes();
         body.extend_from_slice(&self.filler);
         body
     }
 
-    /// Who message `number` is for.
+    /// Returns the receiver of message `number`.
     pub(crate) fn receiver(&self, number: usize) -> usize {
         number % self.receivers
     }
 
-    /// Counts a message that came to `receiver`, and returns its number if it is one of this run's and theirs.
+    /// Counts a message that arrived for `receiver`. Returns its number if it belongs to this run and receiver.
     pub(crate) fn count(&self, receiver: usize, body: &[u8]) -> Option<usize> {
         let number = body
             .split_at_checked(NUMBER_LEN)
@@ -71,7 +71,7 @@ impl Arrivals {
         Some(number)
     }
 
-    /// Waits until every message came, or nothing came for long, and returns when the last one did.
+    /// Waits until every message has arrived, or nothing arrives for long. Returns the time of the last arrival.
     pub(crate) async fn settled(&self) -> Instant {
         let mut last = (self.came.load(Ordering::Relaxed), Instant::now());
         while last.0 < self.seen.len() && last.1.elapsed() < SILENCE {
@@ -86,7 +86,7 @@ impl Arrivals {
         last.1
     }
 
-    /// What was wrong until now. What came to somebody else counts as altered.
+    /// Returns what is wrong so far. A message for somebody else counts as altered.
     pub(crate) fn tally(&self) -> Tally {
         let lost = self.seen.len() - self.came.load(Ordering::Relaxed);
         Tally {
@@ -97,7 +97,7 @@ impl Arrivals {
     }
 }
 
-/// What follows the number in every body: letters in an order that a shift or a cut would betray.
+/// Returns the rest of every body: letters in an order in which a shift or a cut is noticed.
 fn filler() -> Vec<u8> {
     let letters = (NUMBER_LEN..LENGTH).scan(0x2545_f491_u32, |state, _| {
         *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

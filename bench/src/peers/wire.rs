@@ -1,4 +1,4 @@
-//! What the bench says to a peer, and what it hears, in the least of two protocols: XMPP and MQTT 3.1.1.
+//! The messages between the bench and a peer, in minimal forms of two protocols: XMPP and MQTT 3.1.1.
 
 use anyhow::Result;
 use bytes::{Bytes, BytesMut};
@@ -15,16 +15,16 @@ pub(crate) enum Protocol {
     Mqtt,
 }
 
-/// What came from a peer.
+/// An arrival from a peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// A message, and what its acknowledgement has to name, if the protocol wants one.
     Message { body: Bytes, receipt: Option<u16> },
-    /// The server has taken so many more of this connection's messages.
+    /// The server has accepted this many more of the connection's messages.
     Accepted(usize),
     /// The answer to one of the steps of a log-in.
     Step(Step),
-    /// Whatever the bench has no use for.
+    /// Anything that the bench ignores.
     Other,
 }
 
@@ -52,7 +52,8 @@ impl Protocol {
         }
     }
 
-    /// Appends what makes the server say that it has taken the last `count` messages, if it doesn't say so unasked.
+    /// Appends a request whose answer shows that the server has accepted the last `count` messages, if it does not
+    /// report that unasked.
     pub(crate) fn put_fence(self, out: &mut BytesMut, count: usize) {
         match self {
             Self::Xmpp => xmpp::put_fence(out, count),
@@ -60,11 +61,11 @@ impl Protocol {
         }
     }
 
-    /// Takes the next arrival off `input`, if it is whole.
+    /// Takes the next arrival off `input` if it is complete.
     ///
     /// # Errors
     ///
-    /// Fails if the server ends the stream, refuses something, or says what the protocol doesn't know.
+    /// Fails if the server ends the stream, refuses something, or breaks the protocol.
     pub(crate) fn take(self, input: &mut BytesMut) -> Result<Option<Arrival>> {
         match self {
             Self::Xmpp => xmpp::take(input),

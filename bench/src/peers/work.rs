@@ -1,4 +1,4 @@
-//! The work that every peer is given, as `bench load` gives it to us.
+//! The work of every peer, the same as `bench load` gives our server.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ const WRITE_LEN: usize = 32 * 1024;
 /// How long memory may settle before the idle connections come.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// Gives all of it to a server that was just started.
+/// Runs all of the work on a freshly started server.
 pub(crate) async fn round(mut server: Daemon, scale: &Scale, with_idle: bool) -> Result<Round> {
     let scale = &Scale { messages: scale.messages / server.peer().fewer, ..*scale };
     let receivers = scale.receivers.max(scale.pairs);
@@ -57,7 +57,7 @@ pub(crate) async fn round(mut server: Daemon, scale: &Scale, with_idle: bool) ->
     Ok(Round { store, drain, online, latency, idle })
 }
 
-/// Makes the accounts of these numbers.
+/// Creates the accounts of these numbers.
 async fn register(server: &Daemon, numbers: Range<usize>, who: fn(usize) -> Who) -> Result<()> {
     let (protocol, port) = (server.peer().protocol, server.port());
     let mut tasks = JoinSet::new();
@@ -94,7 +94,7 @@ async fn connect(server: &Daemon, numbers: Range<usize>, who: fn(usize) -> Who) 
     futures_util::future::try_join_all(numbers.map(open)).await
 }
 
-/// Messages for receivers who aren't there, until the server has accepted all of them.
+/// Sends messages to absent receivers until the server has accepted all of them.
 async fn store(server: &Daemon, scale: &Scale, arrivals: &Arc<Arrivals>) -> Result<Outcome> {
     let protocol = server.peer().protocol;
     let connections = connect(server, 0..scale.senders, Who::Sender).await?;
@@ -135,7 +135,7 @@ async fn store(server: &Daemon, scale: &Scale, arrivals: &Arc<Arrivals>) -> Resu
     outcome(clock, began, Instant::now(), scale.messages, Tally::default()).await
 }
 
-/// The receivers come, and take what waited. Connecting counts.
+/// Connects the receivers and takes the waiting messages; connecting counts.
 async fn drain(server: &Daemon, scale: &Scale, arrivals: &Arc<Arrivals>) -> Result<Outcome> {
     let (protocol, port) = (server.peer().protocol, server.port());
     let (clock, began) = (Clock::start(server.pid())?, Instant::now());
@@ -152,12 +152,12 @@ async fn drain(server: &Daemon, scale: &Scale, arrivals: &Arc<Arrivals>) -> Resu
         });
     }
     let end = settled(arrivals, &mut tasks).await?;
-    // The connections stand until the server has come to rest, so that it hears the last acknowledgements.
+    // The connections stay open until the server is idle, so that it reads the last acks.
     let outcome = outcome(clock, began, end, scale.messages, Tally::default()).await?;
     Ok(Outcome { tally: arrivals.tally(), ..outcome })
 }
 
-/// Messages between two who are both there, as fast as they come through.
+/// Sends messages between connected pairs as fast as possible.
 async fn online(server: &Daemon, scale: &Scale) -> Result<Outcome> {
     let protocol = server.peer().protocol;
     let arrivals = Arc::new(Arrivals::new(scale.messages, scale.pairs));
@@ -198,7 +198,7 @@ async fn online(server: &Daemon, scale: &Scale) -> Result<Outcome> {
     Ok(Outcome { tally: arrivals.tally(), ..outcome })
 }
 
-/// Messages at a fixed rate, however long each takes.
+/// Sends messages at a fixed rate, however long each takes.
 async fn latency(server: &Daemon, scale: &Scale) -> Result<Latency> {
     let messages = RATE * scale.seconds;
     let arrivals = Arc::new(Arrivals::new(messages, scale.pairs));
@@ -270,7 +270,7 @@ async fn idle(server: &mut Daemon, people: Range<usize>) -> Result<f64> {
     Ok(count(after.saturating_sub(before)) / count(connections) / 1_024.0)
 }
 
-/// Hands over what arrives and acknowledges it, for as long as the connection stands.
+/// Passes on and acknowledges what arrives, for as long as the connection is open.
 async fn receive(mut connection: Connection, mut arrived: impl FnMut(&[u8])) -> Result<()> {
     let mut out = BytesMut::new();
     loop {
@@ -287,7 +287,7 @@ async fn receive(mut connection: Connection, mut arrived: impl FnMut(&[u8])) -> 
     }
 }
 
-/// Reads what a sender has no use for, so that the server can go on.
+/// Reads and ignores a sender's arrivals, so that the server can continue.
 async fn ignore(mut reader: Reader) -> Result<()> {
     loop {
         reader.next().await?;

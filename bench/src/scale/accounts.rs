@@ -1,4 +1,4 @@
-//! More and more accounts.
+//! A growing number of accounts.
 
 use anyhow::{Context as _, Result};
 
@@ -8,7 +8,7 @@ use super::operations::{CONNECTS, PAIRS, cheapest, connect, look_up, message, po
 use crate::load::plan::bar;
 use crate::rig::{Rig, Transport};
 
-/// Connecting, looking up and writing among so many accounts.
+/// Measures connecting, looking up and writing among this many accounts.
 pub(super) async fn accounts(options: &Options) -> Result<Vec<Series>> {
     let mut costs: [Vec<Point>; 3] = Default::default();
     for size in &options.accounts {

@@ -1,8 +1,8 @@
-//! How a cost grows with the work.
+//! The growth of a cost with the work.
 
 use crate::load::plan::count;
 
-/// What noise may add to a ratio of two measurements.
+/// The share that noise can add to a ratio of two measurements.
 const NOISE: f64 = 1.25;
 
 /// The cost of one operation at one size.
@@ -26,18 +26,19 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// The exponent of the power of the size that the processor time is nearest to: 0 for a constant, 1 for a proportional cost.
+    /// Returns the exponent of the power of the size that fits the processor time best: 0 for a constant, 1 for a
+    /// proportional cost.
     pub(crate) fn exponent(&self) -> f64 {
         slope(self.points.iter().map(|point| (count(point.size).ln(), point.cpu.ln())))
     }
 
-    /// How many µs of processor time ten times the work adds, at the nearest logarithm.
+    /// Returns the µs of processor time that ten times the work adds, by the logarithm that fits best.
     pub(crate) fn per_decade(&self) -> f64 {
         slope(self.points.iter().map(|point| (count(point.size).log10(), point.cpu)))
     }
 
-    /// How much faster than the logarithm of the size the costs grow, processor and wall time: of all pairs of sizes the largest
-    /// ratio of their costs, over the ratio of their logarithms. At most 1 for whatever grows no faster.
+    /// Returns how much faster than the logarithm of the size the costs grow, for processor and wall time: the largest
+    /// ratio of two costs over the ratio of their logarithms. It is at most 1 for a cost that grows no faster.
     pub(crate) fn excess(&self) -> (f64, f64) {
         let most = |cost: fn(&Point) -> f64| {
             let pairs = self.points.iter().flat_map(|less| {
@@ -49,7 +50,7 @@ impl Series {
         (most(|point| point.cpu), most(|point| point.wall))
     }
 
-    /// Whether neither cost grows faster than the logarithm, but for noise.
+    /// Returns whether neither cost grows faster than the logarithm, allowing for noise.
     pub(crate) fn is_logarithmic(&self) -> bool {
         let (cpu, wall) = self.excess();
         cpu <= NOISE && wall <= NOISE
@@ -60,7 +61,7 @@ fn logarithm(size: u64) -> f64 {
     count(size.max(2)).ln()
 }
 
-/// Of the line that is nearest to these points.
+/// Returns the slope of the line that fits these points best.
 fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let length = points.clone().map(|_| 1.0).sum::<f64>();
     let (sum_x, sum_y) = points.clone().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));

@@ -1,4 +1,4 @@
-//! More and more messages wait, in a hundred queues and in one.
+//! A growing number of waiting messages, in a hundred queues and in one.
 
 use anyhow::Result;
 
@@ -13,10 +13,10 @@ use crate::rig::{Rig, Transport};
 const SENDERS: usize = 32;
 /// Messages of one sender that may be unanswered.
 const WINDOW: u64 = 64;
-/// At least so many messages are timed at each size, in several runs where they are few: the clock goes in steps of 10 ms.
+/// The fewest messages timed at each size, if necessary in several runs, because the clock has steps of 10 ms.
 const MESSAGES_MIN: u64 = 20_000;
 
-/// Both.
+/// Measures both.
 pub(super) async fn queued(options: &Options) -> Result<Vec<Series>> {
     let mut series = grow(options, "messages in 100 queues", 100).await?;
     series.extend(grow(options, "messages in one queue", 1).await?);
@@ -43,7 +43,7 @@ async fn grow(options: &Options, work: &'static str, queues: usize) -> Result<Ve
     ])
 }
 
-/// Until enough messages are timed.
+/// Repeats until enough messages are timed.
 async fn fill_and_empty(rig: &mut Rig, plan: Plan) -> Result<(Point, Point)> {
     let (mut stored, mut drained): (Vec<Outcome>, Vec<Outcome>) = (Vec::new(), Vec::new());
     for _ in 0..(MESSAGES_MIN / plan.messages.max(1)).max(1) {
