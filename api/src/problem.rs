@@ -75,8 +75,8 @@ problem_codes! {
     Forbidden = "forbidden", Authentication, 403, "This is not allowed.";
     RegistrationClosed = "registration_closed", Authentication, 403, "Nobody can register on this server.";
     InviteInvalid = "invite_invalid", Authentication, 403, "A valid invite is needed to register on this server.";
-    NotFound = "not_found", Request, 404, "There is no such thing here.";
-    RecipientUnknown = "recipient_unknown", Request, 404, "There is no such recipient.";
+    NotFound = "not_found", Request, 404, "Not found.";
+    RecipientUnknown = "recipient_unknown", Request, 404, "The recipient is unknown.";
     MethodNotAllowed = "method_not_allowed", Request, 405, "This method is not allowed here.";
     RequestTimeout = "request_timeout", Request, 408, "The request was sent too slowly.";
     UsernameTaken = "username_taken", Conflict, 409, "This username is taken.";

@@ -100,7 +100,7 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Gives the first so many people an access token that lasts for a measure.
+    /// Gives the first `people` people an access token that lasts for a measure.
     pub(crate) async fn refresh_tokens(&mut self, people: usize) -> Result<()> {
         let people = self.people.get_mut(..people).context("the rig has too few people")?;
         people::refresh(&self.server, people).await

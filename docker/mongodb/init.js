@@ -15,7 +15,7 @@ function admin() {
     found.runCommand({ connectionStatus: 1 });
     return found;
   } catch (error) {
-    print(`no log-in yet (${error.codeName || error.name}): this is the first start`);
+    print(`no login yet (${error.codeName || error.name}): this is the first start`);
     return null;
   }
 }

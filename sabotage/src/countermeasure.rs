@@ -108,7 +108,7 @@ countermeasures! {
     ObjectBodies = 58, "object_bodies", "a body is an object of the documented fields";
     ClosedErrors = 59, "closed_errors", "a 5xx answer says code and request id alone";
     SecureDelete = 62, "secure_delete", "deleted rows are overwritten";
-    RestoreEndsLogins = 63, "restore_ends_logins", "a restore ends all log-ins";
+    RestoreEndsLogins = 63, "restore_ends_logins", "a restore ends all logins";
     DatabaseVersions = 64, "database_versions", "database versions with known leaks are refused";
     DurabilityCheck = 65, "durability_check", "a store that does not wait for the disk is refused";
     HintsOnly = 66, "hints_only", "a hint makes a node look, and nothing else";
@@ -151,7 +151,7 @@ impl Row {
         (Self(26), "delivery to another device under the same number"),
         (Self(27), "some device copies stored and others not"),
         (Self(29), "a clock that lies"),
-        (Self(30), "log-ins that use up the processor"),
+        (Self(30), "logins that use up the processor"),
         (Self(31), "guessing passwords"),
         (Self(32), "telling from an answer whether a name exists"),
         (Self(33), "telling it from the time an answer takes"),

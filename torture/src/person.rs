@@ -93,7 +93,7 @@ impl Person {
         })
     }
 
-    /// The same person, whose commands give up after so many seconds.
+    /// Returns the same person, whose commands give up after this number of seconds.
     #[must_use]
     pub const fn patient_for(mut self, seconds: u32) -> Self {
         self.timeout_seconds = seconds;

@@ -1,4 +1,4 @@
-//! Log-ins, and what one hash of a password costs by itself in the same run.
+//! Logins, and the cost of one password hash alone in the same run.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::rig::payload::Tally;
 use crate::rig::people::server_info;
 use crate::rig::process::cpu_time;
 
-/// Log-ins that wait at once.
+/// The number of logins that wait at once.
 const AT_ONCE: u64 = 4;
 /// Hashes that are timed: enough that the 10 ms steps of the clock do not matter.
 const HASHES: u32 = 40;
 /// What the server hashes with: KiB and passes.
 const COST: (u32, u32) = (19_456, 2);
 
-/// So many log-ins, each with a new session.
+/// Makes this number of logins, each with a new session id.
 pub(crate) async fn logins(rig: &Rig, logins: u64) -> Result<Outcome> {
     let endpoint = rig.server.endpoint();
     let info = server_info(&mut Http::connect(endpoint).await?).await?;

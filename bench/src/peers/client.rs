@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::wire::{Arrival, Protocol, Step, mqtt, xmpp};
 
-/// How long a server may take for one step of a log-in, on a machine that is busy with something else.
+/// How long a server can take for one step of logging in, on a busy machine.
 const STEP_LIMIT: Duration = Duration::from_secs(60);
 /// Bytes that are read at a time.
 const READ_LEN: usize = 64 * 1024;

@@ -22,13 +22,13 @@ pub(crate) enum Arrival {
     Message { body: Bytes, receipt: Option<u16> },
     /// The server has accepted this many more of the connection's messages.
     Accepted(usize),
-    /// The answer to one of the steps of a log-in.
+    /// The answer to one of the steps of logging in.
     Step(Step),
     /// Anything that the bench ignores.
     Other,
 }
 
-/// The steps of a log-in, as the server's answers name them.
+/// The steps of logging in, as the server's answers name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The server says what it offers.

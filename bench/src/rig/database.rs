@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use mongodb::Client;
 
-/// Drops a database. On a thread of its own, because whoever asks may be inside a runtime, in a destructor.
+/// Drops a database, on a thread of its own, because the caller can be a destructor inside a runtime.
 pub(super) fn drop(address: &str) -> Result<()> {
     let address = address.to_owned();
     let dropping = std::thread::spawn(move || {

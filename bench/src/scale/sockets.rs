@@ -16,7 +16,7 @@ const AT_ONCE: usize = 64;
 /// Those who write, read and connect, beside those who only have a stream open.
 const BUSY: usize = 2 * PAIRS + CONNECTS;
 
-/// Connecting, looking up and writing beside so many open streams.
+/// Measures connecting, looking up and writing beside this number of open streams.
 pub(super) async fn sockets(options: &Options, sizes: &[u64]) -> Result<Vec<Series>> {
     let mut costs: [Vec<Point>; 3] = Default::default();
     for size in sizes {

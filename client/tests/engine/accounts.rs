@@ -1,4 +1,4 @@
-//! Accounts, log-ins and tokens.
+//! Accounts, logins and tokens.
 
 use sealpost_api::password::Password;
 use sealpost_api::problem::ProblemCode;

@@ -178,7 +178,7 @@ fn a_stranger_whose_name_cannot_be_looked_up_is_shown_under_its_id_after_a_minut
     assert_eq!((shown[0].text.as_str(), shown.len()), ("forged", 1));
     assert_eq!(shown[0].peer, format!("unknown:{}", invented(1).account));
     assert_eq!(world.query(1, |engine, context| engine.status(context).unwrap().held), 0);
-    // Whoever asks for the name later still finds it.
+    // Somebody who looks the name up later still finds it.
     world.spoiled = None;
     assert!(matches!(world.command(1, Command::LookUp(name("alice"))), Some(Ok(Outcome::Contact(_)))));
 }

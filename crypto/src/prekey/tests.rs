@@ -102,8 +102,8 @@ fn signed_by_hand(label: &[u8], key_type: u8) -> SignedPrekey {
     }
 }
 
-/// A signature over something else than an X25519 prekey is none over one, whatever bytes both have in common: a key of
-/// another type, or the same bytes under the label of another object.
+/// A signature over something else is not valid for an X25519 prekey, even if the bytes are alike: a key of another type, or
+/// the same bytes under the label of another object.
 #[test]
 fn threat_9_a_key_of_another_type_or_under_another_label_is_no_signed_prekey() {
     let verify = |signed: SignedPrekey| signed.verify(&address(), &identity().public(), NOW).map(drop);

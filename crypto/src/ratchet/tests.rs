@@ -57,7 +57,7 @@ fn the_last_number_of_a_chain_is_refused_without_overflow() {
     assert_eq!(bob.open(&mut seeded_rng(3), b"AD", &header, &sealed).err(), Some(OpenError::TooFarAhead));
 }
 
-/// How far ahead the message is. Deriving so many keys takes seconds, which is what the limit saves.
+/// How far ahead the message is. Deriving that number of keys takes seconds, which the limit saves.
 const FAR_AHEAD: u32 = 1_000_000;
 
 fn stored(ratchet: &Ratchet) -> Vec<u8> {

@@ -114,7 +114,7 @@ impl NatsRelay {
             );
         }
         if *settings.address.login() == Login::Nobody && settings.identity.is_none() {
-            tracing::warn!("the relay asks for no user: whoever reaches it can wake devices for nothing");
+            tracing::warn!("the relay asks for no user: anyone who reaches it can wake devices for nothing");
         }
         let shared = Arc::new(Shared::default());
         let client = connect(settings, &shared, &listener).await.map_err(NatsError::Settings)?;

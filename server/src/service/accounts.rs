@@ -179,7 +179,7 @@ impl Services {
         })
     }
 
-    /// Counts a look-up. People are rarely refused, so many refusals raise an alarm.
+    /// Counts a look-up. People are rarely refused, and therefore many refusals raise an alarm.
     fn limit_lookup(&self, caller: &Caller, network: [u8; 16]) -> Result<(), ServiceError> {
         let limited = self
             .limit(LimitName::LookupAddress, LimitKey::Network(network))

@@ -44,7 +44,7 @@ enum Scope {
     Device,
     /// Nobody's: something new is made under this id, and one that is taken is refused.
     Free,
-    /// It names a thing of the caller's own, whoever else has one of the same name.
+    /// It names a thing of the caller's own, although others can have one of the same name.
     Own,
 }
 

@@ -151,7 +151,7 @@ async fn threat_59_every_answer_has_the_fields_of_the_committed_list_and_no_othe
     assert_eq!(
         text.lines().collect::<Vec<_>>(),
         committed.lines().collect::<Vec<_>>(),
-        "an answer has other fields than {} says; if they are meant for whoever asks, run the test with {UPDATE}=1",
+        "an answer has other fields than {} says; if callers are meant to see them, run the test with {UPDATE}=1",
         list.display()
     );
 }

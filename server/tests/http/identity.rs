@@ -79,7 +79,7 @@ async fn threat_44_a_reset_password_gives_a_new_device_only_a_new_identity_that_
     };
     assert_eq!(newest().await, alice.list, "a reset touches no key and no device");
 
-    // Whoever has the password now, on a machine of their own: no device of the list can be used, and no list without the mark.
+    // Somebody with the new password, on another machine, can use no device of the list, and no list without the mark.
     let mut intruder = alice.renewed();
     intruder.device.log_in(&server, "alice", reset.reveal()).await.refused(ProblemCode::LoginFailed);
     let body = DeviceListBody { new_identity: false, ..intruder.list.body().clone() };

@@ -58,14 +58,14 @@ async fn logging_in_renews_a_hash_of_older_parameters() {
     assert!(after.contains("m=8,") && other.contains("m=16,"), "{after}");
 }
 
-/// The log-in has its password compared with the old hash, and begins its session after the operator has set a new one.
+/// The login compares its password with the old hash, and starts after the operator has set a new one.
 #[tokio::test]
 async fn a_log_in_that_is_under_way_when_the_password_changes_begins_no_session() {
     let passwords = PasswordSettings { memory_kib: 19_456, passes: 2, threads: 1, ..Options::default().passwords };
     let server = TestServer::start(Options { passwords, ..Options::default() }).await;
     let mut alice = Account::register(&server, "alice").await;
     let (id, core) = (alice.id(), server.services.core());
-    // Two hashes stand before the log-in's: one in hand, one that waits.
+    // Two hashes come before the login's: one is being computed and one waits.
     let before: Vec<_> = (0..2)
         .map(|_| {
             let core = Arc::clone(core);

@@ -1,4 +1,4 @@
-//! A request to any route of the table, naming whatever ids the test wants, made and signed with the keys of whoever asks.
+//! A request to any route of the table, naming whatever ids the test wants, made and signed with the caller's keys.
 
 use hyper::Method;
 use sealpost_api::accounts::{
@@ -34,7 +34,7 @@ pub(crate) struct Names {
     pub(crate) after: u64,
 }
 
-/// Whoever asks, with keys, password and, perhaps, an access token.
+/// The caller, with keys, password and perhaps an access token.
 pub(crate) struct Actor {
     pub(crate) username: String,
     pub(crate) password: String,

@@ -132,7 +132,7 @@ async fn an_invite_lets_in_one_of_50_at_once_and_none_once_it_expired() {
 
 #[tokio::test]
 async fn without_a_good_invite_no_name_is_told_apart_and_no_password_is_hashed() {
-    // The one thread is busy for long: whoever has to wait for it comes after it.
+    // The only thread is busy for long, so a request that needs it is answered later.
     let passwords = PasswordSettings { memory_kib: 64 * 1_024, passes: 50, threads: 1, queue_max: 1, ..roomy() };
     let options = Options { registration: RegistrationPolicy::Invite, passwords, ..Options::default() };
     let server = TestServer::start(options).await;

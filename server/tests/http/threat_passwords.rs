@@ -69,7 +69,7 @@ async fn threat_31_a_day_of_guesses_gets_what_the_limit_allows_and_the_owner_log
     // At once 10, and then one a minute.
     let allowed = 10 + DAY / 60_000;
     println!(
-        "{} pairs: at most {} of {allowed} guesses an account, {refused} refused, {logins} log-ins of owners",
+        "{} pairs: at most {} of {allowed} guesses an account, {refused} refused, {logins} logins of owners",
         pairs(),
         tried.iter().max().unwrap()
     );

@@ -174,7 +174,7 @@ async fn delete(server: &TestServer, account: &Account) {
     assert_eq!(server.post("/v1/account/delete", &account.device.access, &erase).await.status, 200);
 }
 
-/// A log-in with a wrong password by a stranger who claims the person's device.
+/// Returns a login with a wrong password by a stranger who claims the person's device.
 fn log_in(server: &TestServer, person: &Account) -> Probe {
     let mut device = Device::new(person.id(), 1);
     device.address = person.device.address;

@@ -95,7 +95,7 @@ async fn threat_36_no_time_of_another_type_or_range_is_accepted() {
 #[tokio::test]
 async fn a_token_of_an_ended_session_gets_the_same_answer_as_a_forged_one() {
     let (server, mut alice, phone, _, _) = world().await;
-    let mut bad = vec![("of an earlier log-in".to_owned(), alice.device.access.clone())];
+    let mut bad = vec![("of an earlier login".to_owned(), alice.device.access.clone())];
     assert_eq!(alice.device.log_in(&server, "alice", crate::account::PASSWORD).await.status, 200);
     assert_eq!(server.delete("/v1/sessions/current", &phone.access).await.status, 200);
     bad.push(("logged out".to_owned(), phone.access));

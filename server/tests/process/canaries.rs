@@ -57,7 +57,7 @@ async fn talk(server: &Running, client: &Client, people: &[Person], secrets: &mu
     }
 }
 
-/// Registrations, log-ins (right and wrong), messages, refused calls, injected headers and paths.
+/// Registrations, logins (right and wrong), messages, refused calls, injected headers and paths.
 async fn workload(server: &Running) -> Secrets {
     let mut secrets = Secrets::default();
     let client = server.client();
@@ -115,7 +115,7 @@ async fn workload(server: &Running) -> Secrets {
     secrets
 }
 
-/// Waits until so many messages were acknowledged and deleted.
+/// Waits until this number of messages was acknowledged and deleted.
 async fn acknowledged(server: &Running, messages: usize) {
     let line = format!("sealpost_rows_acknowledged_total {messages}");
     let begin = Instant::now();

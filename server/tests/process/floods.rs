@@ -30,7 +30,7 @@ async fn threat_48_a_frame_over_the_limit_is_refused_by_its_head_and_none_of_it_
         assert_eq!(socket.closed().await, TOO_BIG, "{length}");
         socket = client.connect(&person).await;
     }
-    // Whoever goes on sending is not listened to: what still comes is thrown away.
+    // The server drops what a peer sends after the stream has ended.
     let payload = vec![0; 1024 * 1024];
     let mut sent = vec![socket.raw(&head(1 << 40)).await];
     while sent.len() < 64 && sent.last() == Some(&true) {

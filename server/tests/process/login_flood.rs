@@ -1,4 +1,4 @@
-//! Log-ins under attack: the real program with real password hashes, behind a proxy that names each attacker's address.
+//! Logins under attack: the real program with real password hashes, behind a proxy that names each attacker's address.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +73,7 @@ async fn flood(client: Client, lasts: Duration) -> Tally {
     tally
 }
 
-/// How long honest log-ins took, one after the other until it is over. Each must succeed, if not at once then when the
+/// Measures honest logins, one after the other until it is over. Each must succeed, if not at once then when the
 /// server said it would.
 async fn log_ins(client: Client, person: Arc<Person>, over: Arc<AtomicBool>) -> Vec<Duration> {
     let mut times = Vec::new();
@@ -183,7 +183,7 @@ async fn threat_30_a_flood_of_log_ins_costs_little_and_holds_up_nobody() {
     let (idle, busy) = (percentile(&mut idle, 99), percentile(&mut under_attack, 99));
     let slowest = percentile(&mut log_ins, 100);
     println!(
-        "{flooded:?}: {tally:?}; {} honest log-ins, the slowest {slowest:?}; {} messages, p99 idle {idle:?}, under attack \
+        "{flooded:?}: {tally:?}; {} honest logins, the slowest {slowest:?}; {} messages, p99 idle {idle:?}, under attack \
          {busy:?}; memory {} MiB (at most {} MiB before), at most {} MiB",
         log_ins.len(),
         under_attack.len(),

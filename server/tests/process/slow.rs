@@ -86,7 +86,7 @@ async fn honest_beside<T>(client: &Client, work: impl Future<Output = T>) -> (T,
     (done, times.get(at.min(times.len().saturating_sub(1))).copied().unwrap_or_default(), times.len())
 }
 
-/// The attack comes from one address, which has its limits; who comes from another is not to feel it.
+/// The attack comes from one address, which has its limits. Clients from other addresses must not notice it.
 async fn cut(name: &str, client: &Client, folder: &Path, url: &str, kind: &[&str]) {
     let client = &client.bound_to(HONEST_ADDRESS);
     let ((), idle, _) = honest_beside(client, tokio::time::sleep(Duration::from_secs(2))).await;

@@ -35,7 +35,7 @@ fn findings(folder: &Path, url: &str, ca: &Path) -> Vec<Value> {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// Whoever was here once is told to come back by TLS alone, for two years.
+/// A browser that was here once is told to return over TLS only, for two years.
 async fn insists_on_tls(client: &Client) {
     let (answer, _) =
         raw(client.tls().await.unwrap(), b"GET /v1/server HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;

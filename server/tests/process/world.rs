@@ -411,7 +411,7 @@ impl Client {
         Ok(Person { name: name.to_owned(), address, identity: device_identity, token })
     }
 
-    /// The body of a log-in on the person's device, with a new session.
+    /// Returns the body of a login on the person's device, with a new session id.
     pub(super) async fn login_body(&self, person: &Person, password: &str) -> String {
         let info: ServerInfo = serde_json::from_str(&self.get("/v1/server").await.1).unwrap();
         let request = LoginRequest {

@@ -18,7 +18,7 @@ use super::world::{Device, Got, Person, Socket, World, message, text};
 enum Id {
     /// Whose session goes on: a token is good on the stream of its own session alone.
     Token,
-    /// The sender's own, whoever else has used the same one.
+    /// The sender's own number, although others can have used the same one.
     Number,
     /// Anybody may be written to.
     Recipient,

@@ -1,4 +1,4 @@
-//! Whose acknowledgement counts for which row: the owner's, for what was delivered on its own socket, and nobody else's.
+//! Only the owner's ack counts, and only for a row that was delivered on its own stream.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ async fn refused_ack(socket: &mut Socket, ids: &[RowId]) {
     assert_eq!(socket.frame().await, ServerFrame::Pong { nonce: 1 });
 }
 
-/// Everything in a device's queue, whoever has been given it.
+/// Returns everything in a device's queue, delivered or not.
 async fn rows(world: &World, device: &Device) -> Vec<QueueItem> {
     world.core().store.undelivered(device.address, &BTreeSet::new(), 1_000, usize::MAX).await.unwrap()
 }

@@ -55,7 +55,7 @@ pub(super) struct ManualClock {
 }
 
 impl ManualClock {
-    /// Whoever asks for the time next panics.
+    /// Makes the next call of the clock panic.
     pub(super) fn panic_once(&self) {
         self.trapped.store(true, Ordering::SeqCst);
     }
@@ -298,7 +298,7 @@ impl World {
         socket
     }
 
-    /// A socket that has read the so many messages which waited, and has acked none.
+    /// Opens a stream that has read all waiting messages and acked none of them.
     pub(super) async fn online_with(&self, device: &Device, waiting: usize) -> Socket {
         let (mut socket, _) = self.connect(device).await;
         assert_eq!(socket.until_drained().await.len(), waiting);
@@ -309,7 +309,7 @@ impl World {
         self.core().store.device(device.address).await.unwrap().unwrap().queued_messages
     }
 
-    /// Waits until so many rows are queued: acks are durable a little after they were sent.
+    /// Waits until this number of rows is queued, because acks become durable a little after they were sent.
     pub(super) async fn until_queued(&self, device: &Device, count: u64) {
         eventually(async || self.queued(device).await == count).await;
     }

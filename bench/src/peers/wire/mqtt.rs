@@ -21,7 +21,7 @@ const CLEAN_SESSION: u8 = 2;
 const SUBSCRIBE_PACKET: u16 = 1;
 /// A SUBACK that grants QoS 1.
 const GRANTED_QOS_1: u8 = 1;
-/// Packet identifiers are 16 bits, and 0 is none.
+/// Packet identifiers are 16 bits, and 0 is not valid.
 const PACKETS: u64 = 0xffff;
 
 /// Appends CONNECT. A session that is kept collects messages while its client is away.
@@ -162,7 +162,7 @@ mod tests {
             while let Some(arrival) = take(&mut input).unwrap() {
                 arrivals.push(arrival);
             }
-            // The identifier after 65,535 is 1: 0 is none.
+            // The identifier after 65,535 is 1, because 0 is not valid.
             let message = Arrival::Message { body: Bytes::from(body.clone()), receipt: Some(1) };
             assert_eq!(arrivals, [message, Arrival::Accepted(1)], "cut at {cut}");
             assert!(input.is_empty());

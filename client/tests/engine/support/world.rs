@@ -334,7 +334,7 @@ impl World {
         self.wires.push_back((client, life, Wire::ToClient(stream, Box::new(input))));
     }
 
-    /// Everything that waits at the server goes to whoever is connected.
+    /// Delivers everything that waits at the server to the connected devices.
     pub(crate) fn deliver_all(&mut self) {
         for client in 0..self.clients.len() {
             if let Some(stream) = self.clients[client].stream {

@@ -101,13 +101,13 @@ limits! {
     LoginAccount = "login_account", "username", 10, 1 / 60, Closed,
         "Guesses at a password without a device's key: 1,450 a day.";
     LoginDevice = "login_device", "device", 10, 1 / 60, Closed,
-        "Log-ins that carry a valid signature of a device have their own count, so that guessing locks nobody out.";
+        "Logins with a valid signature of a device are counted separately, so that guessing locks nobody out.";
     LoginAddress = "login_address", "network", 30, 10 / 60, Open,
         "Guesses at many accounts from one place.";
     LoginServer = "login_server", "server", 30, 10 / 1, Closed,
-        "All guesses without a device's key together, so that log-ins with one find the password pool free.";
+        "All guesses without a device's key together, so that logins with one find the password pool free.";
     PasswordAccount = "password_account", "account", 5, 1 / 60, Closed,
-        "Guesses at the password by whoever holds a live session.";
+        "Guesses at the password by anyone with a live login.";
     LookupAccount = "lookup_account", "account", 100, 1 / 900, Closed,
         "Looking names up one after the other would list everybody.";
     LookupAddress = "lookup_address", "network", 400, 1 / 60, Open,

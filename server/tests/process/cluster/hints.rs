@@ -1,4 +1,4 @@
-//! Whoever gets at the relay can wake devices for nothing, and nothing else.
+//! Anyone with access to the relay can wake devices for nothing, and can do nothing else.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

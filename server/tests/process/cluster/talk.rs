@@ -113,7 +113,7 @@ struct Room {
 }
 
 impl Talk {
-    /// Begins one in which each person sends so many messages to the next. `clients` are taken in turn.
+    /// Starts a conversation in which each person sends this number of messages to the next. `clients` take turns.
     pub(super) fn begin(people: Vec<Person>, clients: &[Client], messages: u64, pause: Duration) -> Self {
         let (people, room) = (Arc::new(people), Arc::new(Room::default()));
         let each = messages.div_ceil(people.len() as u64);

@@ -93,7 +93,7 @@ impl Nats {
         self.start_with(&format!("authorization {{ user: \"{user}\", password: \"p@ss\" }}"));
     }
 
-    /// Where it is, for whoever comes without a password.
+    /// Returns its address without the password.
     pub(super) fn bare_address(&self, scheme: &str) -> String {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
@@ -279,7 +279,7 @@ impl Cluster {
         self.nginx.start();
     }
 
-    /// So many people, each registered on another node than the one before.
+    /// Registers this number of people, each on another node than the one before.
     pub(super) async fn people(&self, count: usize) -> Vec<Person> {
         let mut people = Vec::new();
         for (number, node) in (0..count).zip(self.nodes.iter().cycle()) {

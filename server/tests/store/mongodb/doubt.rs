@@ -112,7 +112,7 @@ async fn acks_of_the_same_rows_at_once_leave_no_wrong_count_for_long() {
     let gone: u64 = futures_util::future::join_all(acks).await.into_iter().map(Option::unwrap).sum();
     assert_eq!(gone, ROWS, "each row is deleted once");
     for node in &nodes {
-        // What each doubts is noted, whoever sweeps.
+        // Each node's doubts are stored, and any node sweeps them.
         node.expire(UnixMillis(0), NOW, 100).await.unwrap();
     }
     for minutes in [3, 6] {

@@ -34,7 +34,7 @@ async fn a_registration_does_not_return_while_another_node_cleans_up_after_it() 
     let claimed = accounts.find_one(account.clone()).await.unwrap().unwrap();
     let entry = claimed.get_array("removing").unwrap()[0].as_document().unwrap().clone();
     assert!(entry.get_document("cleaning").is_ok());
-    // Whoever was at it has died.
+    // The node that was cleaning up has died.
     accounts.update_one(account, claim(NOW)).await.unwrap();
     let published = s.publish_device_list(publish, NOW).await.unwrap();
     assert!(matches!(published, PublishOutcome::Published { .. }), "{published:?}");
