@@ -1,4 +1,4 @@
-//! Asks the profile's owner.
+//! The client of the socket of a profile's owner.
 
 use std::io;
 use std::path::Path;
@@ -10,22 +10,22 @@ use crate::failure::Failure;
 use crate::sink::Sink;
 use crate::task::Request;
 
-/// How asking ended.
+/// The result of asking the owner.
 pub(crate) enum Asked {
-    /// The owner did it, or says why not.
+    /// The owner carried out the task or gave the reason why not.
     Answered(Result<(), Failure>),
-    /// The owner ended before its answer was complete. Whoever asks takes over and asks again.
+    /// The owner ended before its answer was complete. The caller takes over the profile and repeats the task.
     OwnerGone,
 }
 
 /// A connection to the owner, if one listens.
 ///
 /// # Errors
-/// When the path is there but may not be used.
+/// An error if the path exists but cannot be used.
 pub(crate) async fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
     match UnixStream::connect(path).await {
         Ok(stream) => Ok(Some(stream)),
-        // Not there; or an owner that ended a moment ago, or has its hands full: whoever asks looks again.
+        // The socket is missing, or its owner ended a moment ago or is busy: the caller looks again.
         Err(error)
             if matches!(
                 error.kind(),
@@ -42,7 +42,7 @@ pub(crate) async fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
     }
 }
 
-/// Has the owner do the task, and prints what it says.
+/// Lets the owner carry out the task, and prints its output.
 pub(crate) async fn ask(mut stream: UnixStream, request: &Request, sink: &Sink) -> Asked {
     if write_frame(&mut stream, request).await.is_err() {
         return Asked::OwnerGone;

@@ -1,10 +1,10 @@
-//! The one place of the client that reads the machine's clock and its randomness.
+//! The adapters for the machine's clock and randomness, which nothing else in the client reads.
 
 use sealpost_crypto::UnixMillis;
 
-/// The time.
+/// A source of the current time.
 pub trait Clock: Send {
-    /// Milliseconds since 1970.
+    /// Returns the current time in milliseconds since 1970.
     fn now(&self) -> UnixMillis;
 }
 

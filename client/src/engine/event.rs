@@ -1,4 +1,4 @@
-//! What the engine tells whoever listens. Nothing here is the only trace of something: messages and notices are in the
+//! The engine's events for its front. An event is never the only trace of something: messages and notices are in the
 //! vault before their event goes out.
 
 use sealpost_api::ids::MessageId;
@@ -9,32 +9,32 @@ use sealpost_crypto::UnixMillis;
 use super::command::{CommandError, CommandId, Outcome};
 use super::model::MessageReceipt;
 
-/// Something that a person or a program may want to know.
+/// A fact for a person or program to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "outcomes are read far more often than events are kept")]
 pub enum Event {
     /// A command ended.
     Completed {
-        /// Which.
+        /// The command's id.
         id: CommandId,
-        /// How.
+        /// Its result.
         outcome: Result<Outcome, CommandError>,
     },
-    /// The server has welcomed this device; sending and receiving go on.
+    /// The server has welcomed this device. Sending and receiving continue.
     Online {
-        /// Rows that waited for it.
+        /// The number of rows that waited for it.
         pending: u64,
     },
-    /// There is no stream (any more).
+    /// The stream is closed.
     Offline {
         /// Why.
         reason: OfflineReason,
-        /// When the engine tries again by itself; `None` if it doesn't.
+        /// When the engine tries again by itself, or `None` if it does not.
         retry_at: Option<UnixMillis>,
     },
-    /// All that waited for this device has been taken in, saved and acked.
+    /// Everything that waited for this device has been received, stored and acked.
     Drained,
-    /// Something new is to be shown: a notice with this position, readable by
+    /// There is something new to show: a notice with this position, readable by
     /// [`Engine::notices`](super::Engine::notices).
     Shown {
         /// Its position among the notices.
@@ -42,7 +42,7 @@ pub enum Event {
     },
     /// A message was put into the outbox.
     Queued {
-        /// The command that did.
+        /// The command that did it.
         id: CommandId,
         /// The recipient.
         to: Username,
@@ -53,7 +53,7 @@ pub enum Event {
     Sent {
         /// The command that queued it, if this engine took it.
         id: Option<CommandId>,
-        /// What was accepted.
+        /// The accepted message.
         receipt: MessageReceipt,
     },
     /// A message was refused for good, and is no longer in the outbox. Comes before the command's [`Event::Completed`].
@@ -67,32 +67,34 @@ pub enum Event {
         /// Why.
         code: ProblemCode,
     },
-    /// A message was not kept, because its recipient's identity has changed and nobody has accepted it. Comes before the
-    /// command's [`Event::Completed`].
+    /// A message was not kept, because its recipient's identity has changed and the user has not accepted it. This
+    /// comes before the command's [`Event::Completed`].
     Blocked {
         /// The recipient.
         to: Username,
         /// The message.
         message_id: MessageId,
     },
-    /// The session has ended, and the engine has no password to begin another: log in.
+    /// The login has ended, and the engine has no password to start another: log in.
     NeedsLogin,
-    /// The vault is older than what the server has seen of this device: it was rolled back. A notice says more.
+    /// The vault is older than the state that the server has seen of this device: it was rolled back. A notice says
+    /// more.
     RolledBack,
-    /// The server's store is older than what this device has seen of it: it was restored from a backup. A notice says more.
+    /// The server's store is older than the state that this device has seen of it: it was restored from a backup. A
+    /// notice says more.
     Restored,
 }
 
 /// Why there is no stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfflineReason {
-    /// It was asked for.
+    /// The front asked for it.
     Asked,
     /// The server could not be reached, or the connection broke.
     Unreachable,
     /// Another connection of this device took over. The engine does not reconnect by itself.
     Replaced,
-    /// The session has ended.
+    /// The login has ended.
     NotLoggedIn,
     /// The server refused or closed the stream.
     Refused {

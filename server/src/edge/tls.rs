@@ -1,4 +1,5 @@
-//! TLS for the listener: the server's own private authority, or the operator's certificate, and their renewal while it runs.
+//! TLS for the listener: the server's own private authority or the operator's certificate, renewed while the server
+//! runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,16 +21,16 @@ pub use authority::{Authority, AuthorityError};
 /// Why TLS cannot be set up. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The certificate file cannot be read, or holds none.
+    /// The certificate file cannot be read or is malformed.
     #[error("no certificate chain could be read from {}", .0.display())]
     Certificate(PathBuf, #[source] rustls::pki_types::pem::Error),
-    /// The file has no certificate in it.
+    /// The certificate file contains no certificate.
     #[error("{} holds no certificate", .0.display())]
     NoCertificate(PathBuf),
-    /// The key file cannot be read, or holds none.
+    /// The key file cannot be read or contains no key.
     #[error("no private key could be read from {}", .0.display())]
     Key(PathBuf, #[source] rustls::pki_types::pem::Error),
-    /// The two do not belong together, or are of a kind that cannot be used.
+    /// Certificate and key do not belong together, or are of an unsupported kind.
     #[error("the certificate and its key cannot be used")]
     Unusable(#[source] rustls::Error),
     /// The built-in authority failed.
@@ -37,7 +38,7 @@ pub enum TlsError {
     Authority(#[from] AuthorityError),
 }
 
-/// Where the certificate comes from.
+/// The source of the certificate.
 #[derive(Debug)]
 pub enum Source {
     /// The built-in authority.
@@ -51,7 +52,7 @@ pub enum Source {
     },
 }
 
-/// The certificate in use, exchanged without restarting the listener.
+/// The certificate in use, which can be replaced without restarting the listener.
 #[derive(Debug)]
 pub struct Certificates {
     source: Source,
@@ -59,7 +60,7 @@ pub struct Certificates {
     current: RwLock<Arc<CertifiedKey>>,
 }
 
-/// The one provider of this process, named in every builder: two enabled ones would panic at first use.
+/// Returns the TLS provider. Every builder names it, because two enabled providers would panic at first use.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
@@ -69,17 +70,18 @@ impl Certificates {
     /// Reads the certificate, or has the authority issue one.
     ///
     /// # Errors
-    /// [`TlsError`]
+    /// [`TlsError`] if there is no usable certificate.
     pub fn load(source: Source, names: &[String], now: UnixMillis) -> Result<Arc<Self>, TlsError> {
         let provider = provider();
         let current = RwLock::new(Arc::new(certified(&source, &provider, names, now)?));
         Ok(Arc::new(Self { source, provider, current }))
     }
 
-    /// Looks again: at the files, or at names and expiry. New connections get what is current then. Whether it is another one.
+    /// Reads the files again, or checks names and expiry of the built-in certificate. New connections get the result.
+    /// Returns whether the certificate changed.
     ///
     /// # Errors
-    /// [`TlsError`]; the certificate in use stays.
+    /// [`TlsError`]; the previous certificate then stays in use.
     pub fn refresh(&self, names: &[String], now: UnixMillis) -> Result<bool, TlsError> {
         let fresh = certified(&self.source, &self.provider, names, now)?;
         let mut current = self.current.write();
@@ -88,10 +90,10 @@ impl Certificates {
         Ok(changed)
     }
 
-    /// The configuration of the listener. TLS 1.2 and 1.3, no client certificates.
+    /// Returns the configuration of the listener: TLS 1.2 and 1.3, without client certificates.
     ///
     /// # Errors
-    /// [`TlsError::Unusable`], which the built-in provider does not give.
+    /// [`TlsError::Unusable`], which the built-in provider never returns.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         Ok(ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
@@ -100,7 +102,7 @@ impl Certificates {
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>))
     }
 
-    /// The built-in authority's certificate file and its SHA-256 in hex, if that is where the certificate comes from.
+    /// Returns the path of the built-in authority's certificate and its SHA-256 in hex, if the authority is in use.
     #[must_use]
     pub fn authority(&self) -> Option<(&Path, &str)> {
         match &self.source {
@@ -128,7 +130,8 @@ fn certified(
     };
     let mut chain = read_chain(&certificate)?;
     if let Source::Authority(authority) = source {
-        // A private authority is in nobody's roots: it goes along, so that a client can show its fingerprint and pin it.
+        // No client has a private authority among its roots, so it is sent along. A client can then show its
+        // fingerprint and pin it.
         chain.extend(read_chain(authority.certificate_path())?);
     }
     let key_der = PrivateKeyDer::from_pem_file(&key).map_err(|error| TlsError::Key(key, error))?;

@@ -1,8 +1,8 @@
-//! The operator's side door: `sealpost-server admin` asks the running server over a Unix socket in the data folder.
+//! The operator's commands: `sealpost-server admin` asks the running server over a Unix socket in the data folder.
 //!
-//! One connection, one question: the client writes one [`Request`] as a line of JSON, the server one [`Reply`] or
-//! [`Failure`](protocol::Failure) as a line, and both close. The socket is for the server's own user and for root: its mode
-//! is 0600, and the server asks the kernel who is at the other end.
+//! Each connection has one question. The client writes one [`Request`] as a line of JSON, the server writes one
+//! [`Reply`] or [`Failure`](protocol::Failure) as a line, and both close. Only the server's own user and root can use
+//! the socket: its mode is 0600, and the server asks the kernel for the user at the other end.
 
 mod args;
 mod client;
@@ -20,11 +20,11 @@ use std::path::Path;
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "admin.sock";
-/// The longest path that a socket's address takes, without its final zero.
+/// The longest path of a socket's address, without its final zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
-/// Where to reach the socket in this folder. A long path is reached through the open folder, because an address has place for
-/// 107 bytes only; `folder` must stay open meanwhile.
+/// Returns a path that reaches the socket in this folder. A long path goes through the open folder, because an address
+/// has room for only 107 bytes; `folder` must stay open meanwhile.
 fn socket_path(data: &Path, folder: &std::fs::File) -> std::path::PathBuf {
     use std::os::fd::AsRawFd as _;
     use std::os::unix::ffi::OsStrExt as _;

@@ -1,7 +1,7 @@
-//! The audit log: one line for each act of an operator, appended and synced before the operator sees the answer.
+//! The audit log: one line for each act of an operator, appended and synced before the operator gets the answer.
 //!
-//! Accounts are named by their id, so that an erased account leaves no name here; nothing secret is written. `users show`
-//! prints the id of an account that is there.
+//! Accounts are named by their id, so that an erased account leaves no name in the log. Nothing secret is written.
+//! `users show` prints the id of an existing account.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,9 +16,10 @@ use crate::domain::date::rfc3339;
 
 /// The log's name in the data folder.
 const NAME: &str = "audit.log";
-/// A full log is put aside: some 20,000 acts.
+/// The size at which a log is put aside: some 20,000 acts.
 const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
-/// Logs put aside, `audit.log.1` being the newest; the oldest goes. With the current one they have at most 20 MiB.
+/// The number of logs put aside; `audit.log.1` is the newest, and the oldest is deleted. All logs together have at most
+/// 20 MiB.
 const KEPT: u32 = 4;
 
 /// A line.
@@ -41,16 +42,16 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// The log of this data folder.
+    /// Opens the log of a data folder.
     #[must_use]
     pub fn new(data: &Path) -> Self {
         Self { path: data.join(NAME), max_bytes: FILE_MAX_BYTES, writing: Mutex::new(()) }
     }
 
-    /// Writes down an act: when, what, on which account or invite, by which user of this machine, and how it ended.
+    /// Records an act: when, what, on which account or invite, by which user of this machine, and its outcome.
     ///
     /// # Errors
-    /// When the line may not be on the disk.
+    /// An error if the line may not be on the disk.
     pub fn note(&self, at: UnixMillis, act: &str, target: Option<&str>, uid: u32, outcome: &str) -> io::Result<()> {
         let mut line = serde_json::to_vec(&Line { at: rfc3339(at), act, target, uid, outcome })?;
         line.push(b'\n');

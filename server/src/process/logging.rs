@@ -1,5 +1,5 @@
-//! Where log lines go. They hold no bodies, tokens, keys or addresses: whoever writes one names its fields, and none of those
-//! types can be printed.
+//! Logging. Log lines contain no bodies, tokens, keys or addresses: each log statement names its fields, and none of
+//! those types can be printed.
 
 use std::fmt;
 use std::io;
@@ -12,8 +12,8 @@ use tracing_subscriber::{EnvFilter, reload};
 
 use crate::base::config::{LogConfig, LogFormat};
 
-/// actix has an ERROR for each request that it cannot read, and whoever can connect can send those without end. An operator
-/// who wants to see them names the library in the filter.
+/// The library whose errors anyone can cause. actix logs an ERROR for each malformed request, which anyone who can
+/// connect can send without end. An operator who wants these lines names the library in the filter.
 const WHAT_ANYONE_CAN_PROVOKE: &str = "actix_http";
 
 /// Why nothing can be logged.
@@ -22,10 +22,10 @@ pub enum LoggingError {
     /// The filter is not valid.
     #[error("the log filter is not valid; try `info` or `sealpost_server=debug`")]
     Filter(#[from] ParseError),
-    /// Nothing logs any more.
+    /// Logging has stopped.
     #[error("logging has ended")]
     Gone,
-    /// Something in this process logs already.
+    /// Logging was already set up in this process.
     #[error("logging was begun twice")]
     Twice,
 }
@@ -43,10 +43,10 @@ impl fmt::Debug for LogControl {
 }
 
 impl LogControl {
-    /// The filter that a text says, without what anyone could fill the log with unless the text names it.
+    /// Parses a filter. It leaves out the lines with which anyone could fill the log, unless the text names them.
     ///
     /// # Errors
-    /// [`LoggingError::Filter`]
+    /// [`LoggingError::Filter`] if the text is not a filter.
     pub fn parse(filter: &str) -> Result<EnvFilter, LoggingError> {
         let parsed = EnvFilter::builder().parse(filter)?;
         if filter.contains(WHAT_ANYONE_CAN_PROVOKE) {
@@ -55,10 +55,10 @@ impl LogControl {
         Ok(parsed.add_directive(format!("{WHAT_ANYONE_CAN_PROVOKE}=off").parse()?))
     }
 
-    /// Puts this filter in force.
+    /// Applies a filter.
     ///
     /// # Errors
-    /// [`LoggingError::Gone`]
+    /// [`LoggingError::Gone`] if logging has stopped.
     pub fn set(&self, filter: EnvFilter) -> Result<(), LoggingError> {
         (self.set)(filter)
     }
@@ -67,7 +67,7 @@ impl LogControl {
 /// Sends this process's log lines to standard error.
 ///
 /// # Errors
-/// [`LoggingError`]
+/// [`LoggingError`] if the filter is invalid or logging was set up before.
 pub fn begin(config: &LogConfig) -> Result<LogControl, LoggingError> {
     let (filter, handle) = reload::Layer::new(LogControl::parse(&config.filter)?);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);

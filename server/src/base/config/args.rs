@@ -23,7 +23,7 @@ use crate::relay::nats::NatsAddress;
     after_help = "Start it with `sealpost-server serve`. It makes its database, keys and certificate at the first start."
 )]
 pub struct Cli {
-    /// What to do.
+    /// The command to run
     #[command(subcommand)]
     pub command: Command,
 }
@@ -31,43 +31,43 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve until SIGTERM or SIGINT.
+    /// Serve until SIGTERM or SIGINT
     Serve(Box<ServeArgs>),
-    /// Ask the running server, or tell it what to do: invites, users, sessions, queues, keys, reload.
+    /// Query or control the running server: invites, users, logins, queues, keys, reload
     Admin(Box<AdminArgs>),
-    /// Look at the database's schema, or bring it up to date. `serve` does the latter by itself.
+    /// Show the database's schema version, or update the schema. `serve` updates it by itself
     Migrate(MigrateArgs),
-    /// Look whether the store is such that nothing accepted gets lost, and say what to change; or whether a running server
-    /// carries messages (--e2e).
+    /// Check that the store cannot lose accepted messages, and say what to change; or check that a running server
+    /// carries messages (--e2e)
     Doctor(DoctorArgs),
-    /// Carry everything from one kind of store to the other, while no server runs.
+    /// Copy everything from one kind of store to the other, while no server runs
     Move(MoveArgs),
-    /// Copy everything that is needed to run again, while the server runs.
+    /// Copy everything that is needed to run again, while the server runs
     Backup(BackupArgs),
-    /// Make a data folder from a backup; everybody logs in again.
+    /// Make a data folder from a backup; everybody has to log in again
     Restore(RestoreArgs),
-    /// Check a data folder or a backup, and say what of it can be read.
+    /// Check a data folder or a backup, and say which parts can be read
     Verify(VerifyArgs),
-    /// Make the keys that nodes share, look at them, and change the keys of access tokens.
+    /// Create and show the keys that nodes share, and change the keys of access tokens
     Secrets(SecretsArgs),
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Human,
 }
 
-/// Who may register.
+/// Who can register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Registration {
     /// Anyone.
     Open,
-    /// Who has an invite.
+    /// Anyone with an invite.
     Invite,
     /// Nobody.
     Closed,
@@ -93,41 +93,42 @@ A flag wins over its environment variable, that over the TOML file of --config, 
 A switch may be turned off again where it is stronger: `--trust-proxy=false`, `SEALPOST_SERVER_PLAIN_HTTP=false`.
 `--print-config` prints the outcome as such a file, with every rate limit.")]
 pub struct ServeArgs {
-    /// A TOML file; see --print-config for everything it may hold.
+    /// A TOML file; --print-config prints everything that it can contain
     #[arg(long, env = "SEALPOST_SERVER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The data folder, made with mode 0700 when it is missing [default: the user's data folder + sealpost-server].
+    /// The data folder, created with mode 0700 if it is missing [default: the user's data folder + sealpost-server]
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Where clients connect; port 0 takes any free one [default: 127.0.0.1:8443].
+    /// The address for clients; port 0 uses any free one [default: 127.0.0.1:8443]
     #[arg(long, env = "SEALPOST_SERVER_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// Where metrics and health details are; keep it private [default: 127.0.0.1:0].
+    /// The address for metrics and health details; keep it private [default: 127.0.0.1:0]
     #[arg(long, env = "SEALPOST_SERVER_PRIVATE_LISTEN", value_name = "HOST:PORT")]
     pub private_listen: Option<String>,
-    /// Written once it serves: {"url","ca","fingerprint","private","pid"}.
+    /// A file to write once the server serves: {"url","ca","fingerprint","private","pid"}
     #[arg(long, env = "SEALPOST_SERVER_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
-    /// The certificate chain, PEM, leaf first; looked at again every hour.
+    /// The certificate chain, PEM, leaf first; it is read again every hour
     #[arg(long, env = "SEALPOST_SERVER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
     /// Its private key, PEM.
     #[arg(long, env = "SEALPOST_SERVER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// No TLS here: a proxy ends it. Only on a loopback address.
+    /// Serve without TLS, because a proxy ends it. Only on a loopback address
     #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub plain_http: Option<bool>,
-    /// With plain HTTP, allow any address. Everyone between here and the proxy sees every token.
+    /// Allow any address with plain HTTP. Everyone between this server and the proxy can see every token
     #[arg(long, env = "SEALPOST_SERVER_PLAIN_HTTP_ANYWHERE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub plain_http_anywhere: Option<bool>,
-    /// Believe the client address that a proxy in front of it names: one on this machine, or those that connect from these
-    /// addresses (--trust-proxy=10.0.0.5,10.1.0.0/16).
+    /// Believe the client address that a proxy reports: a proxy on this machine, or proxies at these addresses
+    /// (--trust-proxy=10.0.0.5,10.1.0.0/16)
     #[arg(long, env = "SEALPOST_SERVER_TRUST_PROXY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "ADDRESSES")]
     pub trust_proxy: Option<TrustedProxies>,
-    /// Who may register [default: open on a loopback address with the built-in certificate, else invite].
+    /// Who can register [default: open on a loopback address with the built-in certificate, else invite]
     #[arg(long, env = "SEALPOST_SERVER_REGISTRATION", value_name = "POLICY")]
     pub registration: Option<Registration>,
-    /// A page that may open streams, exactly as browsers name it (https://host or https://host:port); repeat for several.
+    /// A page that can open streams, exactly as browsers name it (https://host or https://host:port); repeat it for
+    /// several
     #[arg(
         long = "allowed-origin",
         env = "SEALPOST_SERVER_ALLOWED_ORIGINS",
@@ -138,8 +139,8 @@ pub struct ServeArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
-    /// NATS, over which nodes that share a MongoDB tell each other what is new: nats://HOST:4222, or tls://HOST:4222; several
-    /// with commas between. One with a password belongs into --relay-file.
+    /// NATS, over which nodes that share a MongoDB send each other hints: nats://HOST:4222 or tls://HOST:4222; separate
+    /// several by commas. Put an address with a password into --relay-file
     #[arg(
         long,
         env = "SEALPOST_SERVER_RELAY",
@@ -148,47 +149,48 @@ pub struct ServeArgs {
         conflicts_with = "relay_file"
     )]
     pub relay: Option<NatsAddress>,
-    /// A file that holds what --relay takes.
+    /// A file that contains the value of --relay
     #[arg(long, env = "SEALPOST_SERVER_RELAY_FILE", value_name = "FILE")]
     pub relay_file: Option<PathBuf>,
-    /// The authorities that the relay's certificate may be from, PEM [default: the system's].
+    /// The authorities that can issue the relay's certificate, PEM [default: the system's]
     #[arg(long, env = "SEALPOST_SERVER_RELAY_CA", value_name = "FILE")]
     pub relay_ca: Option<PathBuf>,
-    /// This node's certificate for the relay, PEM, where NATS asks for one.
+    /// This node's certificate for the relay, PEM, if NATS asks for one
     #[arg(long, env = "SEALPOST_SERVER_RELAY_CERT", value_name = "FILE")]
     pub relay_cert: Option<PathBuf>,
     /// Its private key, PEM.
     #[arg(long, env = "SEALPOST_SERVER_RELAY_KEY", value_name = "FILE")]
     pub relay_key: Option<PathBuf>,
-    /// The folder with the keys that all nodes of a MongoDB must share; `sealpost-server secrets` makes it [default: the data
-    /// folder].
+    /// The folder with the keys that all nodes of a MongoDB must share; `sealpost-server secrets` creates it [default:
+    /// the data folder]
     #[arg(long, env = "SEALPOST_SERVER_SECRETS", value_name = "DIR")]
     pub secrets: Option<PathBuf>,
     /// A file with a secret that is mixed into password hashes; keep it apart from the database, and never change it.
     #[arg(long, env = "SEALPOST_SERVER_PEPPER_FILE", value_name = "FILE")]
     pub pepper_file: Option<PathBuf>,
-    /// The name that this node gives to clients [default: sealpost].
+    /// The name of this node for clients [default: sealpost]
     #[arg(long, env = "SEALPOST_SERVER_NODE", value_name = "NAME")]
     pub node: Option<String>,
     /// Worker threads [default: one for each core].
     #[arg(long, env = "SEALPOST_SERVER_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
-    /// How log lines look [default: human at a terminal, else json].
+    /// The format of log lines [default: human at a terminal, else json]
     #[arg(long, env = "SEALPOST_SERVER_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Which log lines: error, warn, info, debug, or a filter [default: warn,sealpost_server=info].
+    /// The log lines to write: error, warn, info, debug, or a filter [default: warn,sealpost_server=info]
     #[arg(long, env = "SEALPOST_SERVER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
-    /// Print the configuration as TOML and end.
+    /// Print the configuration as TOML and exit
     #[arg(long)]
     pub print_config: bool,
 }
 
-/// Which store. In `serve` a file of settings may say it as well.
+/// The store. `serve` can also read it from a settings file.
 #[derive(Clone, Debug, Default, Args)]
 pub struct StoreArgs {
-    /// Where accounts and messages are: `embedded`, in the data folder, or mongodb://host:27017/sealpost?replicaSet=rs0 for
-    /// many nodes [default: embedded]. One with a password belongs into --store-file: others on this machine see arguments.
+    /// The database for accounts and messages: `embedded`, in the data folder, or
+    /// mongodb://host:27017/sealpost?replicaSet=rs0 for many nodes [default: embedded]. Put an address with a password
+    /// into --store-file, because others on this machine can see arguments
     #[arg(
         long,
         env = "SEALPOST_SERVER_STORE",
@@ -197,13 +199,13 @@ pub struct StoreArgs {
         conflicts_with = "store_file"
     )]
     pub store: Option<StoreAddress>,
-    /// A file that holds what --store takes.
+    /// A file that contains the value of --store
     #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
     pub store_file: Option<PathBuf>,
 }
 
 impl StoreArgs {
-    /// The store where only arguments and the environment say which.
+    /// Returns the store for commands that read only arguments and the environment.
     #[must_use]
     pub fn config(&self) -> StoreConfig {
         StoreConfig { uri: self.store.clone(), uri_file: self.store_file.clone(), ..StoreConfig::default() }
@@ -233,19 +235,20 @@ pub struct DoctorArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
-    /// Instead of looking at the store, have two accounts exchange a message over the running server.
+    /// Let two accounts exchange a message over the running server, instead of checking the store
     #[arg(long)]
     pub e2e: bool,
-    /// Only ask the running server whether it can do its work.
+    /// Only ask the running server whether it is ready
     #[arg(long, conflicts_with = "e2e")]
     pub ready: bool,
-    /// Where the running server is, for --e2e and --ready.
+    /// The URL of the running server, for --e2e and --ready
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:8443")]
     pub url: String,
-    /// The authorities to believe, PEM [default: the system's, and the built-in one in the data folder].
+    /// The authorities to trust, PEM [default: the system's, and the built-in one in the data folder]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// For --e2e where registration is by invite, twice [default: made on the server that runs on the data folder].
+    /// An invite for --e2e if registration needs one; give two [default: made on the server that runs on the data
+    /// folder]
     #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
     pub invite: Vec<String>,
     /// Print one JSON object a line.
@@ -265,10 +268,10 @@ pub struct MigrateArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
-    /// Only print the versions.
+    /// Only print the versions
     #[arg(long, conflicts_with = "dry_run")]
     pub status: bool,
-    /// Only print what would be applied.
+    /// Only print the migrations that would be applied
     #[arg(long)]
     pub dry_run: bool,
 }

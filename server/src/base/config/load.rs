@@ -1,4 +1,4 @@
-//! From arguments and file to a checked [`Config`].
+//! Loads a checked [`Config`] from arguments and file.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -16,19 +16,19 @@ use super::{
 use crate::domain::address::TrustedProxies;
 use crate::service::limiter::{Limit, LimitError, LimitTable};
 
-/// The largest configuration file worth reading.
+/// The largest configuration file that is read.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
-/// Why there is no configuration. The texts are for the operator.
+/// Why the configuration cannot be loaded. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
     #[error("the configuration file {} cannot be read", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// The file is absurdly large.
+    /// The file is larger than any configuration.
     #[error("the configuration file {} is larger than 1 MiB", .0.display())]
     TooLarge(PathBuf),
-    /// The file is not what it should be.
+    /// The file is not a valid configuration.
     #[error("the configuration file {} is not valid", .0.display())]
     Parse(PathBuf, #[source] Box<toml::de::Error>),
     /// A line of `[limits]` cannot be used.
@@ -39,21 +39,21 @@ pub enum LoadError {
         /// Why.
         source: LimitError,
     },
-    /// There is no home to put the data folder into.
+    /// The user has no home for the data folder.
     #[error("there is no data folder for this user; name one with --data")]
     NoDataFolder,
     /// A number must not be zero.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// A certificate and no TLS.
+    /// There is a certificate although TLS is off.
     #[error("a certificate and --plain-http contradict each other; leave one out, or say --plain-http=false")]
     PlainWithCertificate,
-    /// Nothing says that there is no TLS.
+    /// Plain HTTP on any address is allowed although TLS is on.
     #[error("--plain-http-anywhere means nothing without --plain-http")]
     AnywhereWithoutPlain,
 }
 
-/// The file. Everything may be left out; what is not known is refused.
+/// The file. Every setting is optional, and unknown ones are refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct FileConfig {
@@ -89,7 +89,7 @@ struct FileLogConfig {
 /// Merges flags (and environment, which clap has put into them) over the file over the defaults.
 ///
 /// # Errors
-/// [`LoadError`]
+/// [`LoadError`] if a setting is missing, invalid or contradicts another.
 pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
     let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
     merge(args, file)
@@ -97,10 +97,10 @@ pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
 
 #[cfg(fuzzing)]
 impl Config {
-    /// What a file with this text gives where no flag is.
+    /// Returns the settings of a file with this text, without flags.
     ///
     /// # Errors
-    /// [`LoadError`]
+    /// [`LoadError`] if the text is not a valid configuration.
     pub fn from_text(text: &str) -> Result<Self, LoadError> {
         let data = Some(PathBuf::from("/data"));
         merge(ServeArgs { data, ..ServeArgs::default() }, parse(text, Path::new("-"))?)
@@ -140,7 +140,7 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
         return Err(LoadError::Zero("stream.ping_millis"));
     }
     let mut allowed_origins = if args.allowed_origins.is_empty() { file.allowed_origins } else { args.allowed_origins };
-    // An empty variable names no page, and an empty `Origin` is none.
+    // An empty variable names no page, and an empty `Origin` is not valid.
     allowed_origins.retain(|origin| !origin.is_empty());
     Ok(Config {
         data,
@@ -173,7 +173,8 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
     })
 }
 
-/// How the connection is protected. Plain HTTP on any address needs two words that agree; wherever they do not, it is refused.
+/// Returns how connections are protected. Plain HTTP on any address needs two settings that agree; otherwise it is
+/// refused.
 fn tls(args: &ServeArgs, file: Option<TlsConfig>) -> Result<TlsConfig, LoadError> {
     let plain = |of_file| TlsConfig::Plain { anywhere: args.plain_http_anywhere.unwrap_or(of_file) };
     let chosen = match (&args.tls_cert, &args.tls_key, args.plain_http, file) {
@@ -190,7 +191,7 @@ fn tls(args: &ServeArgs, file: Option<TlsConfig>) -> Result<TlsConfig, LoadError
     Ok(chosen)
 }
 
-/// The whole table, with the file's lines in it, so that what is printed is complete.
+/// Returns the whole table with the file's lines applied, so that the printed configuration is complete.
 fn limits(changed: BTreeMap<String, Limit>) -> Result<BTreeMap<String, Limit>, LoadError> {
     let mut table = LimitTable::default();
     for (name, limit) in changed {
@@ -212,7 +213,7 @@ fn parse(text: &str, path: &Path) -> Result<FileConfig, LoadError> {
     toml::from_str(text).map_err(|error| LoadError::Parse(path.to_owned(), Box::new(error)))
 }
 
-/// The data folder where none is named.
+/// Returns the default data folder.
 ///
 /// # Errors
 /// [`LoadError::NoDataFolder`] for a user without a home.

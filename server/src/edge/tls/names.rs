@@ -1,10 +1,11 @@
-//! The names under which this machine is reached, for the built-in certificate.
+//! The names of this machine, for the built-in certificate.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// localhost, the loopback addresses, the host's name (whole and first label), every interface's address, and the host
-/// of the listener. Sorted, each once. Link-local IPv6 addresses are left out: a URL cannot name them without a zone.
+/// Returns localhost, the loopback addresses, the host's name (whole and first label), every interface's address, and
+/// the listener's host, sorted and each once. It leaves out link-local IPv6 addresses, because a URL cannot name them
+/// without a zone.
 #[must_use]
 pub fn machine(listen_host: &str) -> Vec<String> {
     let mut names = BTreeSet::from(["localhost".to_owned()]);
@@ -37,7 +38,7 @@ fn is_nameable(address: &IpAddr) -> bool {
     }
 }
 
-/// RFC 1123 letters, digits, hyphens and dots: what a certificate may hold.
+/// Returns whether a name has only the letters, digits, hyphens and dots of RFC 1123, which a certificate can contain.
 fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()

@@ -1,5 +1,5 @@
-//! The bytes of one upgraded connection. Both halves belong to the one task that serves it, and share what is here; an idle
-//! socket holds no buffers.
+//! The bytes of one upgraded connection. One task uses both halves, which share this state. An idle connection holds no
+//! buffers.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use bytes::{Buf as _, BytesMut};
 
 use crate::service::stream::Gone;
 
-/// What one read may take. It is shared by all the sockets of a thread.
+/// The most bytes of one read. The buffer is shared by all connections of a thread.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// What one write may give. TLS keeps an encrypted copy of what the peer does not take.
+/// The most bytes of one write, because TLS keeps an encrypted copy of what the peer does not take.
 const WRITE_BYTES: usize = 32 * 1024;
 
 thread_local! {
@@ -26,13 +26,13 @@ pub(super) trait Io: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
-/// What waits to be written.
+/// The bytes that wait to be written.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) bytes: BytesMut,
-    /// Bytes of pongs among them.
+    /// The number of these bytes that are pongs.
     pub(super) pongs: usize,
-    /// Whether the connection still holds something that it was given.
+    /// Whether the connection still holds bytes that it was given.
     held: bool,
 }
 
@@ -47,7 +47,7 @@ impl Socket {
         Rc::new(Self { io: RefCell::new(io), gathered: RefCell::default() })
     }
 
-    /// Appends what has arrived; 0 bytes are the end, for which an error stands too.
+    /// Appends the bytes that have arrived. 0 bytes mean the end, and so does an error.
     pub(super) fn poll_read(&self, context: &mut Context<'_>, into: &mut BytesMut) -> Poll<usize> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut read = ReadBuf::new(scratch);
@@ -59,13 +59,13 @@ impl Socket {
         })
     }
 
-    /// Bytes that the connection has not taken yet.
+    /// Returns the number of bytes that the connection has not taken yet.
     pub(super) fn pending(&self) -> usize {
         let gathered = self.gathered.borrow();
         gathered.bytes.len().saturating_add(usize::from(gathered.held))
     }
 
-    /// Writes what the connection takes. Ready when it took something, or when there is nothing more to write.
+    /// Writes as much as the connection takes. Ready once it took something, or if there is nothing to write.
     pub(super) fn poll_write(&self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         let (mut io, mut gathered) = (self.io.borrow_mut(), self.gathered.borrow_mut());
         let mut progress = false;
@@ -73,7 +73,7 @@ impl Socket {
             let polled = if gathered.held {
                 Pin::new(&mut **io).poll_flush(context).map_ok(|()| 1)
             } else if gathered.bytes.is_empty() {
-                // An idle socket holds no buffer.
+                // An idle connection holds no buffer.
                 *gathered = Gathered::default();
                 return Poll::Ready(Ok(()));
             } else {
@@ -94,7 +94,7 @@ impl Socket {
         }
     }
 
-    /// Writes all that was gathered.
+    /// Writes everything that was gathered.
     pub(super) async fn write_all(&self) -> Result<(), Gone> {
         while self.pending() > 0 {
             std::future::poll_fn(|context| self.poll_write(context)).await?;
@@ -102,7 +102,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Says that nothing more comes and waits for the peer to close, so that what was said last is not lost with a reset.
+    /// Shuts down writing and waits for the peer to close, so that a reset does not lose the last bytes.
     pub(super) async fn end(&self, patience: Duration) {
         let closing = async {
             let shut = std::future::poll_fn(|context| Pin::new(&mut **self.io.borrow_mut()).poll_shutdown(context));

@@ -1,5 +1,5 @@
-//! What becomes of a connection whose request asks for an upgrade. The application answers it like any other; where its answer
-//! is 101, the connection is handed over to what the answer carries, and actix's HTTP machinery with its buffers is gone.
+//! Upgrades of connections. The application answers a request for an upgrade like any other. If the answer is 101, the
+//! connection is passed to the stream that the answer carries, and actix's HTTP machinery with its buffers is dropped.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -26,8 +26,8 @@ tokio::task_local! {
     static STREAM: Rc<RefCell<Option<LocalBoxFuture<'static, ()>>>>;
 }
 
-/// Serves a connection to its end, and then the stream that it became, if it did. All that HTTP needed of memory is given back
-/// before the stream begins.
+/// Serves a connection to its end, and then the stream that it became, if it did. All memory of HTTP is freed before
+/// the stream begins.
 pub async fn with_streams<F: Future>(served: F) -> F::Output {
     let stream = Rc::default();
     let output = Box::pin(STREAM.scope(Rc::clone(&stream), served)).await;
@@ -38,11 +38,11 @@ pub async fn with_streams<F: Future>(served: F) -> F::Output {
     output
 }
 
-/// Marks a request that is answered here. The HTTP parser takes fewer spellings for an upgrade than the handshake does, and
-/// goes on to read requests after the rest.
+/// Marks a request that is answered here. The HTTP parser recognises fewer spellings of an upgrade than the handshake
+/// does, and continues to read requests after the others.
 pub(super) struct Upgradable;
 
-/// The stream that begins with a 101; it lies among the answer's extensions.
+/// The stream that begins with a 101, carried in the answer's extensions.
 pub(super) struct Handover {
     limits: SocketLimits,
     begin: Box<dyn FnOnce(SocketReader, SocketWriter) -> LocalBoxFuture<'static, ()>>,
@@ -57,17 +57,17 @@ impl Handover {
     }
 }
 
-/// Makes the service for requests that ask for an upgrade, from the factory of the application.
+/// The factory of the service for upgrades, made from the application's factory.
 pub struct Upgrades<F>(F);
 
 impl<F> Upgrades<F> {
-    /// Around the application that also answers all other requests.
+    /// Wraps the application, which also answers all other requests.
     pub const fn new(app: F) -> Self {
         Self(app)
     }
 }
 
-/// The service for such requests.
+/// The service for upgrades.
 pub struct Upgrade<S>(S);
 
 impl<F, T> ServiceFactory<(Request, Framed<T, Codec>)> for Upgrades<F>
@@ -92,7 +92,7 @@ where
     }
 }
 
-/// Never: what fails ends the connection.
+/// The error type, which has no value: a failure ends the connection.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeFailed {}
 
@@ -129,18 +129,18 @@ where
     }
 }
 
-/// Writes the answer; after a 101 the stream is left to [`with_streams`].
+/// Writes the answer. After a 101 it leaves the stream to [`with_streams`].
 async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Framed<T, Codec>) -> Result<(), Gone> {
     let handover = response.extensions_mut().remove::<Handover>();
     let parts = framed.into_parts();
     let mut codec = parts.codec;
     let socket = Socket::new(Box::new(parts.io));
-    // Answers to requests that were sent before this one and that the connection has not taken yet.
+    // Answers to earlier requests that the connection has not taken yet.
     socket.gathered.borrow_mut().bytes.extend_from_slice(&parts.write_buf);
     if handover.is_none() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    // The body is held to the end: with it goes what the request holds on to.
+    // The body is kept to the end, because it keeps what the request holds.
     let mut body = BoxBody::new(());
     let head = response.map_body(|_, held| body = held);
     let size = if handover.is_some() { BodySize::None } else { body.size() };
@@ -148,7 +148,7 @@ async fn answered<T: Io + 'static>(mut response: Response<BoxBody>, framed: Fram
     match handover {
         Some(Handover { limits, begin }) => {
             tokio::time::timeout(LINGER_TIMEOUT, socket.write_all()).await.map_err(|_| Gone)??;
-            // What came with the request; the large buffer that it lies in is not kept.
+            // Bytes that arrived with the request. They are copied, so that the large buffer can be freed.
             let early = BytesMut::from(parts.read_buf.as_ref());
             drop((codec, parts.read_buf, parts.write_buf));
             let reader = SocketReader::new(Rc::clone(&socket), Answers::new(Rc::clone(&socket)), limits, early);

@@ -1,4 +1,4 @@
-//! From frames to bytes: they gather in one buffer, which is written when the stream says so.
+//! Encodes frames into one buffer, which is written when the stream asks for it.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -13,15 +13,15 @@ use super::socket::Socket;
 use crate::service::hub::CloseReason;
 use crate::service::stream::{Gone, Writer};
 
-/// How long a peer that does not read may hold up the goodbye.
+/// How long a peer that does not read can delay closing.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pongs gathered for a peer that floods pings and does not read; more are not answered.
+/// The most bytes of pongs for a peer that floods pings and does not read. Further pings are not answered.
 const PONGS_MAX_BYTES: usize = 4096;
 
-/// The writing half of a socket.
+/// The writing half of a connection.
 pub struct SocketWriter(Rc<Socket>);
 
-/// Answers to pings, written by the reading half.
+/// Adds answers to pings; the reading half calls it.
 pub(super) struct Answers(Rc<Socket>);
 
 impl SocketWriter {
@@ -29,14 +29,14 @@ impl SocketWriter {
         Self(socket)
     }
 
-    /// Adds a text message; what is not UTF-8 is left out.
+    /// Adds a text message. Text that is not UTF-8 is left out.
     pub fn text(&mut self, text: Bytes) {
         if let Ok(text) = text.try_into() {
             self.encode(Message::Text(text));
         }
     }
 
-    /// Another hand on the same socket, to say goodbye with when the first is lost.
+    /// Returns another handle of the same connection, for closing it when the first is lost.
     pub(super) fn twin(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
@@ -61,7 +61,7 @@ impl Answers {
 }
 
 fn encode(message: Message, bytes: &mut BytesMut) {
-    // Only continuations can fail to encode, and none are sent.
+    // Encoding fails only for continuations, and none are sent.
     let _never = Codec::new().encode(message, bytes);
 }
 
@@ -87,7 +87,7 @@ impl Writer for SocketWriter {
             code: CloseCode::from(reason.code()),
             description: Some(reason.as_str().to_owned()),
         })));
-        // A peer that does not read does not hear the goodbye.
+        // A peer that does not read does not receive the close frame.
         let _too_slow = tokio::time::timeout(CLOSE_TIMEOUT, self.0.write_all()).await;
     }
 }

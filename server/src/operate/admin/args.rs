@@ -29,13 +29,13 @@ pub struct AdminArgs {
     /// The server's data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
-    /// One JSON object a line.
+    /// Print one JSON object a line
     #[arg(long, global = true)]
     pub json: bool,
-    /// Do not ask before something that cannot be undone.
+    /// Do not ask before an act that cannot be undone
     #[arg(long, global = true)]
     pub yes: bool,
-    /// What to do.
+    /// The command to run
     #[command(subcommand)]
     pub command: AdminCommand,
 }
@@ -43,53 +43,54 @@ pub struct AdminArgs {
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AdminCommand {
-    /// Invites for registration; each is good for one account.
+    /// Manage invites; each lets one account register
     #[command(subcommand)]
     Invites(Invites),
-    /// Accounts.
+    /// Manage accounts
     #[command(subcommand)]
     Users(Users),
-    /// Log-ins on devices.
+    /// List and end logins
     #[command(subcommand)]
     Sessions(Sessions),
-    /// The queues with the most bytes, and how long the oldest message has waited.
+    /// Show the queues with the most bytes, and how long their oldest message has waited
     Queues {
-        /// How many.
+        /// The number of queues
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         top: u32,
     },
-    /// The keys that are left for an account's devices.
+    /// Show the keys that are left for an account's devices
     Keys {
         /// The account's name.
         #[arg(value_name = "NAME")]
         user: String,
     },
-    /// How the server is.
+    /// Show the state of the server
     Status,
-    /// End what must not come to life again after an older state of the database was put back by other means than `restore`,
-    /// such as a snapshot of the disk: sessions, one-time prekeys, invites. Clients log in again by themselves where they can.
+    /// End everything that a restored older state of the database would revive: logins, one-time prekeys, invites. For
+    /// databases that were restored by other means than `restore`, such as a snapshot of the disk. Clients log in again
+    /// by themselves where they can
     AfterRestore,
-    /// Read certificate, limits and log filter again, as SIGHUP does. A file that is not valid changes nothing.
+    /// Read certificate, limits and log filter again, as SIGHUP does. Invalid settings change nothing
     Reload,
 }
 
 /// `admin invites`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Invites {
-    /// Make invites and print them: they are shown only now.
+    /// Make invites and print them. They are shown only now
     Create {
-        /// How many.
+        /// The number of invites
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(INVITES_MAX)))]
         count: u32,
-        /// For how many days.
+        /// The number of days that they are valid
         #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
         expires: u32,
     },
-    /// Those that can still be used.
+    /// List the invites that can still be used
     List,
-    /// Make one useless.
+    /// Revoke an invite
     Revoke {
-        /// The beginning of its id as listed, or the invite itself.
+        /// The invite, or the beginning of its id from the list
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         invite: String,
     },
@@ -98,43 +99,43 @@ pub enum Invites {
 /// `admin users`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Users {
-    /// Accounts, by name.
+    /// List accounts by name
     List {
-        /// Only names after this one: the last of the page before.
+        /// Only names after this one, the last of the previous page
         #[arg(long, value_name = "NAME")]
         after: Option<String>,
-        /// How many.
+        /// The number of accounts
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// One account and its devices.
+    /// Show an account and its devices
     Show {
         /// Its name.
         #[arg(value_name = "NAME")]
         user: String,
     },
-    /// Forbid log-in and end every session at once. Messages to the account are kept for it.
+    /// Disable an account: end every login at once and allow no new one. Messages to the account are kept
     Disable {
         /// Its name.
         #[arg(value_name = "NAME")]
         user: String,
     },
-    /// Allow log-in again.
+    /// Enable an account again
     Enable {
         /// Its name.
         #[arg(value_name = "NAME")]
         user: String,
     },
-    /// Set a new password and end every session. Keys and devices stay: it gives nobody a way into conversations.
+    /// Set a new password and end every login. Keys and devices stay, so the password gives no access to conversations
     ResetPassword {
         /// Its name.
         #[arg(value_name = "NAME")]
         user: String,
-        /// The file with the new password, of one line; without it one is made and printed.
+        /// A file with the new password on one line; without it a password is generated and printed
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Erase the account, and say what was erased and what remains. The name is never given again.
+    /// Erase the account, and report what was erased and what remains. The name is never given out again
     Delete {
         /// Its name.
         #[arg(value_name = "NAME")]
@@ -145,21 +146,21 @@ pub enum Users {
 /// `admin sessions`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Sessions {
-    /// An account's live sessions, the oldest first.
+    /// List an account's live logins, oldest first
     List {
         /// The account's name.
         #[arg(value_name = "NAME")]
         user: String,
     },
-    /// End one session, or all with --all.
+    /// End one login, or all with --all
     End {
         /// The account's name.
         #[arg(value_name = "NAME")]
         user: String,
-        /// The session's id as listed.
+        /// The login's id from the list
         #[arg(value_name = "ID", required_unless_present = "all")]
         session: Option<String>,
-        /// Every session.
+        /// End every login
         #[arg(long, conflicts_with = "session")]
         all: bool,
     },

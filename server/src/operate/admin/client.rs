@@ -1,4 +1,4 @@
-//! Asking the running server.
+//! The client of the operator's socket.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -9,30 +9,30 @@ use std::time::Duration;
 use super::protocol::{Failure, REPLY_MAX_BYTES, Reply, Request};
 use super::socket_path;
 
-/// Longer than anything takes that is asked for here.
+/// The longest time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    /// Nobody listens.
+    /// No server listens.
     #[error("no server runs on the data folder {}; start it with: sealpost-server serve --data {}", .0.display(), .0.display())]
     NotRunning(PathBuf),
     /// The socket is somebody else's.
     #[error("the server on {} takes orders only from its own user and from root", .0.display())]
     Forbidden(PathBuf),
-    /// It broke off.
+    /// The connection broke.
     #[error("the server did not answer; look at its log")]
     Broken(#[source] io::Error),
-    /// It answered something else; perhaps it is another version.
+    /// The answer is not understood; perhaps the server has another version.
     #[error("the server answered what this program does not understand; are both of one version?")]
     Strange(#[source] serde_json::Error),
-    /// It refused or failed.
+    /// The server refused or failed.
     #[error("{}", .0.message)]
     Refused(Failure),
 }
 
-/// Asks the server on this folder.
+/// Asks the server that runs on this data folder.
 pub(crate) fn ask(data: &Path, request: &Request) -> Result<Reply, AskError> {
     let stream = connect(data).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning(data.to_owned()),

@@ -1,4 +1,4 @@
-//! Answers for people, as tables, and for scripts, as one JSON object a line.
+//! Prints answers: as tables for people, and as one JSON object a line for scripts.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use super::protocol::{Changed, Erased, Keys, Reloaded, Reply, Status, UserDetail
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::domain::date::{duration, rfc3339};
 
-/// One object a line: each item of a list, or the answer itself.
+/// Prints one object a line: each item of a list, or the answer itself.
 pub(super) fn json(out: &mut impl Write, reply: &Reply) -> io::Result<()> {
     match reply {
         Reply::Issued(items) => lines(out, items),
@@ -37,7 +37,7 @@ fn line(out: &mut impl Write, item: &impl Serialize) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// For a person.
+/// Prints tables for people.
 pub(super) fn text(out: &mut impl Write, reply: &Reply) -> io::Result<()> {
     match reply {
         Reply::Issued(items) => {
@@ -213,7 +213,7 @@ fn ago(millis: u64) -> String {
     duration(SystemClock.now().since(UnixMillis(millis)))
 }
 
-/// Columns as wide as their widest cell; the last one is not padded.
+/// Formats columns as wide as their widest cell; the last one is not padded.
 fn table<const N: usize>(
     out: &mut impl Write,
     head: [&str; N],

@@ -1,4 +1,4 @@
-//! What crosses the operator's socket.
+//! The messages on the operator's socket.
 
 use sealpost_api::accounts::ErasureReport;
 use sealpost_api::password::Password;
@@ -9,7 +9,7 @@ pub const REQUEST_MAX_BYTES: u64 = 16 * 1024;
 /// The longest answer that the client reads: 100,000 invites have about 15 MB.
 pub const REPLY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A question or an order.
+/// A question or a command.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
@@ -39,38 +39,38 @@ pub enum Request {
         /// Its name.
         user: String,
     },
-    /// Forbids its owner to log in.
+    /// Disables an account.
     UsersDisable {
         /// Its name.
         user: String,
     },
-    /// Allows it again.
+    /// Enables an account.
     UsersEnable {
         /// Its name.
         user: String,
     },
-    /// Sets its password.
+    /// Sets an account's password.
     UsersResetPassword {
         /// Its name.
         user: String,
-        /// The new one; absent: the server makes one.
+        /// The new password. If it is absent, the server generates one.
         password: Option<Password>,
     },
-    /// Erases it.
+    /// Erases an account.
     UsersDelete {
         /// Its name.
         user: String,
     },
-    /// Lists its live sessions.
+    /// Lists an account's live logins.
     SessionsList {
         /// Its name.
         user: String,
     },
-    /// Ends one of its sessions, or all.
+    /// Ends one login of an account, or all.
     SessionsEnd {
         /// Its name.
         user: String,
-        /// Which one, in hexadecimal; absent: all.
+        /// The login's id in hexadecimal. If it is absent, all end.
         session: Option<String>,
     },
     /// The largest queues.
@@ -83,9 +83,9 @@ pub enum Request {
         /// Its name.
         user: String,
     },
-    /// How the server is.
+    /// Asks for the state of the server.
     Status,
-    /// Ends what must not come to life again, once an older state of the store was put back.
+    /// Ends everything that a restored older state of the store would revive.
     AfterRestore,
     /// Reads the configuration file and the certificate again.
     Reload,
@@ -115,9 +115,9 @@ pub enum Reply {
     Queues(Vec<Queue>),
     /// Keys of devices.
     Keys(Vec<Keys>),
-    /// How the server is.
+    /// The state of the server.
     Status(Box<Status>),
-    /// What a restore ended.
+    /// The result of `after-restore`.
     Restored(Restored),
     /// What was read again.
     Reloaded(Reloaded),
@@ -133,14 +133,14 @@ pub struct Failure {
     pub message: String,
 }
 
-/// An invite just made; it is shown only here.
+/// A new invite, which is shown only here.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Issued {
-    /// What the invited person types.
+    /// The code that the invited person types.
     pub invite: String,
     /// The id under which it is listed.
     pub id: String,
-    /// From then on it is not taken any more.
+    /// The time from which it is no longer valid.
     pub expires_at: u64,
 }
 
@@ -149,9 +149,9 @@ pub struct Issued {
 pub struct Invite {
     /// The first half of its hash.
     pub id: String,
-    /// When it was made; 0 when that was not noted.
+    /// When it was made; 0 if that is unknown.
     pub created_at: u64,
-    /// From then on it is not taken any more.
+    /// The time from which it is no longer valid.
     pub expires_at: u64,
 }
 
@@ -162,7 +162,7 @@ pub struct Revoked {
     pub id: String,
 }
 
-/// A line of the list of accounts.
+/// An account in a list.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct User {
     /// Its name.
@@ -171,7 +171,7 @@ pub struct User {
     pub account_id: String,
     /// Creation time.
     pub created_at: u64,
-    /// Since when log-in is forbidden.
+    /// When the account was disabled, if it is.
     pub disabled_at: Option<u64>,
     /// Devices.
     pub devices: u64,
@@ -190,7 +190,7 @@ pub struct UserDetail {
     pub account_id: String,
     /// Creation time.
     pub created_at: u64,
-    /// Since when log-in is forbidden.
+    /// When the account was disabled, if it is.
     pub disabled_at: Option<u64>,
     /// Version of the current device list.
     pub device_list_version: u64,
@@ -222,9 +222,9 @@ pub struct Changed {
     pub account_id: String,
     /// Sessions that ended.
     pub ended_sessions: u32,
-    /// Whether anything is different now.
+    /// Whether anything changed.
     pub changed: bool,
-    /// A password that the server made; it is shown only here.
+    /// A password that the server generated, which is shown only here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
 }
@@ -245,16 +245,16 @@ pub struct Session {
     pub id: String,
     /// The device it is on.
     pub device: u8,
-    /// Beginning.
+    /// The time of the login.
     pub created_at: u64,
-    /// Last log-in or refresh.
+    /// The time of the last login or refresh.
     pub last_used_at: u64,
 }
 
 /// A device's queue.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Queue {
-    /// Whose.
+    /// The account's name.
     pub user: String,
     /// Which device.
     pub device: u8,
@@ -275,28 +275,28 @@ pub struct Keys {
     pub device: u8,
     /// One-time prekeys left.
     pub one_time_prekeys: u32,
-    /// Raised by each restore of a backup.
+    /// The key epoch, which each restore of a backup raises.
     pub key_epoch: u32,
     /// Id of the signed prekey.
     pub signed_prekey: Option<u32>,
-    /// When it expires; nobody can begin a session with the device then.
+    /// When it expires. From then on nobody can start a session with the device.
     pub signed_prekey_expires_at: Option<u64>,
 }
 
-/// How the server is.
+/// The state of the server.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Status {
     /// The program's version.
     pub version: String,
     /// Process id.
     pub pid: u32,
-    /// When it began to serve.
+    /// When it started serving.
     pub started_at: u64,
-    /// Where clients connect.
+    /// The URL for clients.
     pub url: String,
-    /// Who may register.
+    /// Who can register.
     pub registration: String,
-    /// Why nothing can be stored now, if so.
+    /// The reason why nothing can be stored now, if there is one.
     pub unavailable: Option<String>,
     /// Open streams.
     pub streams: u64,
@@ -304,7 +304,7 @@ pub struct Status {
     pub passwords_waiting: u64,
     /// Accounts.
     pub accounts: u64,
-    /// Those that may not log in.
+    /// The disabled accounts.
     pub disabled_accounts: u64,
     /// Devices.
     pub devices: u64,
@@ -324,7 +324,7 @@ pub struct Status {
     pub signed_expired: u64,
 }
 
-/// What a restore ended.
+/// What `after-restore` ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Restored {
     /// Devices, each of which has another key epoch now.
@@ -340,9 +340,9 @@ pub struct Restored {
 /// What was read again.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// What is in force now, one line each.
+    /// The changed settings, one line each.
     pub changed: Vec<String>,
-    /// Settings of the file that differ and need a restart.
+    /// The settings of the file that differ and need a restart.
     pub needs_restart: Vec<String>,
 }
 

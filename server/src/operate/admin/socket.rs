@@ -16,18 +16,18 @@ use super::protocol::{Failure, REQUEST_MAX_BYTES, Reply, Request};
 use super::{SOCKET, socket_path};
 use crate::base::files::FileError;
 
-/// Questions in hand at once: one operator and a few scripts.
+/// The most simultaneous questions: one operator and a few scripts.
 const CONNECTIONS_MAX: usize = 8;
-/// How long the client may take to ask, and to read the answer.
+/// How long the client can take to ask, and to read the answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who answers.
+/// Answers requests.
 pub(crate) trait Acts: Send + Sync + 'static {
-    /// Does what the user with this id asks for.
+    /// Handles a request of the user with this id.
     fn act(&self, uid: u32, request: Request) -> impl Future<Output = Result<Reply, Failure>>;
 }
 
-/// The socket; its file goes with it.
+/// The socket. Its file is removed with it.
 #[derive(Debug)]
 pub(crate) struct Socket {
     listener: UnixListener,
@@ -36,10 +36,11 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Makes the socket. One that an earlier run left behind is replaced: the folder's lock says that nobody serves it.
+    /// Creates the socket. It replaces one that an earlier run left behind, because the folder's lock shows that nobody
+    /// serves it.
     ///
     /// # Errors
-    /// [`FileError`]
+    /// [`FileError`] if the socket cannot be created.
     pub(crate) fn bind(data: &Path) -> Result<Self, FileError> {
         let path = data.join(SOCKET);
         let failed = |error| FileError::Io(path.clone(), error);
@@ -72,7 +73,7 @@ impl Socket {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "an operator's connection could not be taken");
-                    // Out of descriptors, perhaps: without a pause this would spin.
+                    // If descriptors are exhausted, this would spin without a pause.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -120,12 +121,13 @@ async fn answer(stream: UnixStream, acts: &impl Acts) -> io::Result<()> {
     write.shutdown().await
 }
 
-/// The server's own user and root; the socket's mode says the same, for whoever changes one of the two.
+/// Returns whether a user can use the socket: the server's own user and root. The socket's mode says the same, in case
+/// one of the two checks is changed.
 fn allowed(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
 }
 
-/// A refusal.
+/// Creates a refusal.
 pub(crate) fn failure(error: &str, message: &str) -> Failure {
     Failure { error: error.to_owned(), message: message.to_owned() }
 }

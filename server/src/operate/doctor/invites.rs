@@ -1,4 +1,4 @@
-//! Invites for a server that takes nobody without one.
+//! Invites for a server that requires them.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::operate::admin::{Reply, Request, ask};
 
-/// Longer than a run takes.
+/// The validity of the invites, longer than a run takes.
 const DAYS: u32 = 1;
 
-/// Those that were given on the command line; when there are no more, the running server's operator is asked for one.
+/// The invites from the command line. When they are used up, the running server makes further ones.
 pub(super) struct Invites {
     given: Vec<String>,
     made: Vec<String>,
@@ -20,7 +20,7 @@ impl Invites {
         Self { given, made: Vec::new() }
     }
 
-    /// One that nobody has used yet.
+    /// Returns an unused invite.
     pub(super) fn next(&mut self, data: Option<&Path>) -> Result<String> {
         if let Some(invite) = self.given.pop() {
             return Ok(invite);
@@ -33,7 +33,8 @@ impl Invites {
         Ok(invite)
     }
 
-    /// Makes those useless that were made here: after a failure some may not have been used. A used one is refused, and gone.
+    /// Revokes the invites that were made here, because after a failure some may be unused. A used one no longer
+    /// exists, and revoking it is refused.
     pub(super) fn revoke(&self, data: Option<&Path>) {
         for invite in &self.made {
             if let Some(data) = data {

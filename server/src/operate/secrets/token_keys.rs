@@ -1,4 +1,4 @@
-//! `token_keys.json`: the keys of access tokens, and how they change without logging anyone out.
+//! `token_keys.json`: the keys of access tokens, which can be changed without logging anyone out.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,16 +9,17 @@ use super::SecretsError;
 use crate::domain::clock::Random;
 use crate::service::tokens::{TokenKey, TokenKeyId};
 
-/// Fingerprints of replaced keys that are remembered: as many replacements may come before every node has seen one of them.
+/// The number of remembered fingerprints of replaced keys: that many replacements can happen before every node has seen
+/// one of them.
 const REPLACED_MAX: usize = 16;
 
-/// The file. Of the keys that do not wait, the last one signs; all are believed.
+/// The content of the file. The last key that does not wait signs, and all keys are accepted.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     keys: Vec<Entry>,
-    /// Fingerprints of keys that these came in place of, the newest last: a cluster that signs with one of them goes on with
-    /// these.
+    /// The fingerprints of the keys that these replaced, newest last. A cluster that signs with one of them continues
+    /// with these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<String>,
 }
@@ -29,7 +30,7 @@ struct Entry {
     id: String,
     /// 32 bytes, unpadded base64url.
     seed: SeedText,
-    /// Believed, and not signed with yet.
+    /// Whether the key is accepted but does not sign yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     waiting: bool,
 }
@@ -60,12 +61,12 @@ pub(super) struct TokenKeys {
 }
 
 impl TokenKeys {
-    /// One new key.
+    /// Creates a set with one new key.
     pub(super) fn generate(random: &dyn Random) -> Self {
         Self { held: vec![Held { key: TokenKey::generate(random), waiting: false }], replaced: Vec::new() }
     }
 
-    /// From the text of the file; `None` when it is damaged.
+    /// Parses the text of the file. Returns `None` if it is damaged.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let file: File = serde_json::from_slice(text).ok()?;
         let held = file.keys.iter().map(|entry| {
@@ -78,7 +79,7 @@ impl TokenKeys {
         held.iter().any(|held| !held.waiting).then_some(Self { held, replaced: file.replaced })
     }
 
-    /// The text of the file.
+    /// Returns the text of the file.
     pub(super) fn text(&self) -> serde_json::Result<Zeroizing<Vec<u8>>> {
         let keys = self.held.iter().map(|Held { key, waiting }| Entry {
             id: key.id().as_str().to_owned(),
@@ -89,26 +90,26 @@ impl TokenKeys {
         serde_json::to_vec(&file).map(Zeroizing::new)
     }
 
-    /// As those who sign and check take them: the last one signs.
+    /// Returns the keys for signing and checking; the last one signs.
     pub(super) fn in_order(&self) -> Vec<TokenKey> {
         let of = |waiting| self.held.iter().filter(move |held| held.waiting == waiting).map(|held| held.key.clone());
         of(true).chain(of(false)).collect()
     }
 
-    /// Each key, and whether it waits.
+    /// Returns each key, and whether it waits.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&TokenKey, bool)> {
         self.held.iter().map(|held| (&held.key, held.waiting))
     }
 
-    /// The key that signs.
+    /// Returns the key that signs.
     pub(super) fn signing(&self) -> Option<&TokenKey> {
         self.held.iter().rev().find(|held| !held.waiting).map(|held| &held.key)
     }
 
-    /// Adds one that is believed and not signed with.
+    /// Adds a key that is accepted and does not sign yet.
     ///
     /// # Errors
-    /// [`SecretsError::Waiting`] when one waits already: to be used first.
+    /// [`SecretsError::Waiting`] if a key is waiting already, which must be used first.
     pub(super) fn add(&mut self, random: &dyn Random) -> Result<(), SecretsError> {
         if self.held.iter().any(|held| held.waiting) {
             return Err(SecretsError::Waiting);
@@ -117,23 +118,23 @@ impl TokenKeys {
         Ok(())
     }
 
-    /// Signs with the one that waits.
+    /// Makes the waiting key the one that signs.
     ///
     /// # Errors
-    /// [`SecretsError::NoneWaits`]
+    /// [`SecretsError::NoneWaits`] if no key is waiting.
     pub(super) fn use_added(&mut self) -> Result<(), SecretsError> {
         let Some(added) = self.held.iter_mut().find(|held| held.waiting) else { return Err(SecretsError::NoneWaits) };
         added.waiting = false;
         Ok(())
     }
 
-    /// Forgets those that were signed with before.
+    /// Drops the keys that signed before.
     pub(super) fn drop_former(&mut self) {
         let Some(signing) = self.signing().map(|key| key.id().clone()) else { return };
         self.held.retain(|held| held.waiting || *held.key.id() == signing);
     }
 
-    /// One new key in place of all, whose fingerprints are remembered.
+    /// Replaces all keys by a new one, and remembers their fingerprints.
     pub(super) fn replace(&mut self, fingerprints: Vec<String>, random: &dyn Random) {
         let mut replaced = std::mem::take(&mut self.replaced);
         replaced.extend(fingerprints);

@@ -1,4 +1,5 @@
-//! Making metrics. Every value of a label is there from the start, at zero, so that a rate over a scrape is never missing.
+//! Creates metrics. Every value of a label is present from the start, at zero, so that a rate over a scrape is never
+//! missing.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -9,7 +10,7 @@ use super::CLASSES;
 
 type Made<T> = Result<T, prometheus::Error>;
 
-/// Makes metrics and registers them here.
+/// Creates metrics and registers them.
 pub(super) struct Make(pub(super) Registry);
 
 impl Make {
@@ -26,7 +27,7 @@ impl Make {
         self.register(IntGauge::new(name, help)?)
     }
 
-    /// A gauge that is 1, and says something in its label.
+    /// Creates a gauge that is always 1 and carries its information in its label.
     pub(super) fn info(&self, name: &str, help: &str, label: &str, value: &str) -> Made<()> {
         self.register(IntGaugeVec::new(Opts::new(name, help), &[label])?)?.with_label_values(&[value]).set(1);
         Ok(())
@@ -46,7 +47,7 @@ impl Make {
         Ok(counters)
     }
 
-    /// Counters with the labels `route` and `class`.
+    /// Creates counters with the labels `route` and `class`.
     pub(super) fn requests<'a>(
         &self,
         name: &str,

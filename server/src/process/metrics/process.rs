@@ -1,4 +1,4 @@
-//! What the process uses, as the kernel says (`/proc`); where it says nothing, the gauges stay at zero.
+//! The resources of the process, read from `/proc`. Where that is missing, the gauges stay at zero.
 
 use std::fs;
 use std::time::Instant;
@@ -38,7 +38,7 @@ impl Process {
     }
 }
 
-/// The line `VmRSS:   1234 kB` of `status`.
+/// Reads the line `VmRSS: 1234 kB` of `status`.
 fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let kibibytes: u64 =

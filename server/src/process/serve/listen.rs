@@ -1,32 +1,32 @@
-//! Addresses to listen on.
+//! The addresses to listen on.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 
 use rustix::net::sockopt;
 
-/// Connections that wait to be accepted; cut to `somaxconn`. The standard library asks for 128, which overflow when several
-/// hundred clients come at once, after a restart for example, and then wait for the kernel's retries.
+/// The length of the queue of new connections, cut to `somaxconn`. The standard library asks for 128, which overflows
+/// when several hundred clients connect at once, for example after a restart; they would then wait for the kernel's
+/// retries.
 const BACKLOG: i32 = 4_096;
-/// What the kernel keeps of one connection that its peer does not read; it doubles this for its own accounts, and accepted
-/// connections inherit it. By itself it would let the buffer grow to megabytes, more than a stream's whole delivery window:
-/// all that would be the kernel's, and the write timeout would see nothing stall. With 100 ms to the peer it still carries more
-/// than a megabyte a second.
+/// The kernel's send buffer of one connection; the kernel doubles it for its own accounts, and accepted connections
+/// inherit it. By default it would grow to megabytes, more than a stream's whole delivery window, and the write timeout
+/// would notice no stall. With 100 ms to the peer it still carries more than a megabyte a second.
 const SEND_BUFFER_BYTES: usize = 128 * 1_024;
 
 /// Why an address cannot be listened on. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// It is no `HOST:PORT`.
+    /// The text is not `HOST:PORT`.
     #[error("{0} is no HOST:PORT")]
     Format(String),
     /// The host is unknown.
     #[error("{0} could not be looked up")]
     Lookup(String, #[source] io::Error),
-    /// It is in use or not allowed.
+    /// The address is in use or not allowed.
     #[error("cannot listen on {0}")]
     Bind(String, #[source] io::Error),
-    /// Plain HTTP on an address that others reach.
+    /// The address is reachable by others, and plain HTTP was not allowed for that.
     #[error(
         "{0} can be reached from other machines, and --plain-http would show every token on the way; \
          listen on 127.0.0.1, or allow it with --plain-http-anywhere"
@@ -46,7 +46,7 @@ impl Listen {
     /// Looks the host up.
     ///
     /// # Errors
-    /// [`ListenError`]
+    /// [`ListenError`] if the address is malformed or unknown.
     pub fn resolve(text: &str) -> Result<Self, ListenError> {
         let (host, port) = text.rsplit_once(':').ok_or_else(|| ListenError::Format(text.to_owned()))?;
         if host.is_empty() || port.parse::<u16>().is_err() {
@@ -61,13 +61,13 @@ impl Listen {
         Ok(Self { text: text.to_owned(), host, addresses })
     }
 
-    /// The host as given, without brackets.
+    /// Returns the host as given, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether nobody but this machine reaches it.
+    /// Returns whether only this machine can reach the address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.addresses.iter().all(|address| address.ip().is_loopback())
@@ -76,21 +76,21 @@ impl Listen {
     /// Listens on the first address that works.
     ///
     /// # Errors
-    /// [`ListenError::Bind`]
+    /// [`ListenError::Bind`] if no address works.
     pub fn bind(&self) -> Result<TcpListener, ListenError> {
         let failed = |error| ListenError::Bind(self.text.clone(), error);
         let listener = TcpListener::bind(self.addresses.as_slice()).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES).map_err(|error| failed(error.into()))?;
-        // To listen again only lengthens the queue.
+        // Listening again only lengthens the queue.
         rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
         Ok(listener)
     }
 
-    /// The URL that clients on this machine use.
+    /// Returns the URL for clients on this machine.
     ///
     /// # Errors
-    /// [`ListenError::Bind`] when the listener has no address.
+    /// [`ListenError::Bind`] if the listener has no address.
     pub fn url(&self, listener: &TcpListener, tls: bool) -> Result<String, ListenError> {
         let address = listener.local_addr().map_err(|error| ListenError::Bind(self.text.clone(), error))?;
         let scheme = if tls { "https" } else { "http" };

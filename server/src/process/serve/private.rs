@@ -1,4 +1,4 @@
-//! The private listener: metrics, and health with its reasons. Nothing here is on the public one.
+//! The private listener, with metrics and detailed health. The public one has none of this.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::process::metrics::Metrics;
 use crate::relay::RelayState;
 use crate::service::Services;
 
-/// Scrapers and probes: few, and one worker is enough for them.
+/// The most connections, from few scrapers and probes; one worker is enough for them.
 const CONNECTIONS_MAX: usize = 64;
 
 struct Shared {
@@ -26,13 +26,13 @@ struct Shared {
 struct Health {
     status: &'static str,
     version: &'static str,
-    /// What `Sent` promises.
+    /// The durability that `Sent` promises.
     durability: &'static str,
-    /// How it hears of other nodes.
+    /// How the node learns what other nodes did.
     relay: &'static str,
     streams: usize,
     passwords_waiting: usize,
-    /// Why nothing can be stored now.
+    /// The reason why nothing can be stored now.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -79,7 +79,7 @@ async fn readyz(shared: web::Data<Shared>) -> HttpResponse {
 fn health(shared: &Shared, reason: Option<String>) -> Health {
     let core = shared.services.core();
     Health {
-        // Without its relay a node delivers all the same, some seconds later; to take it out would help nobody.
+        // Without its relay a node still delivers, some seconds later. Taking it out would not help.
         status: match (&reason, core.relay.state()) {
             (Some(_), _) => "unavailable",
             (None, RelayState::Disconnected) => "degraded",

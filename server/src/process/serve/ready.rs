@@ -1,4 +1,4 @@
-//! What a person and a script are told once the server serves.
+//! The messages for people and scripts once the server serves.
 
 use std::fs;
 use std::io;
@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::base::files::{FileError, replace};
 
-/// The ready file's object.
+/// The object in the ready file.
 #[derive(Debug, Serialize)]
 pub(super) struct Ready {
     url: String,
-    /// The built-in authority's certificate file; `null` with the operator's certificate or none.
+    /// The path of the built-in authority's certificate; `null` with the operator's certificate or without TLS.
     ca: Option<String>,
     /// Its SHA-256, in hex.
     fingerprint: Option<String>,
@@ -31,7 +31,7 @@ impl Ready {
         }
     }
 
-    /// Tells the person who started it.
+    /// Prints the addresses for the person who started the server.
     pub(super) fn print(&self) {
         println!("Sealpost serves at {}", self.url);
         if let (Some(ca), Some(fingerprint)) = (&self.ca, &self.fingerprint) {
@@ -41,7 +41,7 @@ impl Ready {
         println!("Metrics and health: {}", self.private);
     }
 
-    /// Writes the file whole, so that whoever waits for it never reads a part.
+    /// Writes the file atomically, so that no waiting program reads a part of it.
     pub(super) fn write(&self, path: &Path) -> Result<(), FileError> {
         let mut text = serde_json::to_vec(self).map_err(|error| FileError::Io(path.to_owned(), error.into()))?;
         text.push(b'\n');
@@ -49,7 +49,7 @@ impl Ready {
     }
 }
 
-/// Removes what an earlier run left, so that nobody takes it for this one's.
+/// Removes the file of an earlier run, so that nobody takes it for this one's.
 pub(super) fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::Io(path.to_owned(), error)),
