@@ -1,4 +1,4 @@
-//! Prekey bundles, which a server may make up: as JSON, and field by field. None of them may verify.
+//! Prekey bundles that a server can invent, as JSON and field by field. None of them may verify.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +8,7 @@ use sealpost_crypto::{
 };
 use sealpost_fuzz::{NOW, Person};
 
-/// A bundle that the device itself signed may verify; one with anything else in it must not.
+/// Checks a bundle: one that the device itself signed may verify, and one with anything else in it must not.
 fn from_bytes(data: &[u8], person: &Person) -> Option<PrekeyBundle> {
     let mut rest = data;
     let mut take = |length: usize| {

@@ -1,4 +1,4 @@
-//! Signed device lists: one encoding each, and no list that its account did not sign.
+//! Signed device lists: each has one encoding, and no list decodes that its account did not sign.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Frames of the stream, in both directions: what decodes encodes to something that decodes to the same.
+//! Frames of the stream in both directions: a frame that decodes encodes to bytes that decode to the same frame.
 #![no_main]
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Messages to Bob: from anyone, and in his session with Alice. A failure changes nothing.
+//! Messages to Bob, from anyone and in his session with Alice. A failure changes nothing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Bodies of requests, each read as every type that a route takes.
+//! Request bodies, each read as every type that a route takes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Writes good inputs for each target into its corpus, so that the fuzzer starts from what is accepted. A target itself
-//! only because everything here is built to be one: `cargo fuzz run --dev --sanitizer=none seeds -- -runs=0`
+//! Writes valid inputs for each target into its corpus, so that the fuzzer starts from accepted ones. It is a target
+//! itself only because everything here is built as one: `cargo fuzz run --dev --sanitizer=none seeds -- -runs=0`
 #![no_main]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Stored sessions: what is read is written back the same, and can be used without a panic.
+//! Stored sessions: sessions that can be read are written back unchanged, and can be used without a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

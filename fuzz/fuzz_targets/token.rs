@@ -1,4 +1,4 @@
-//! Access tokens: only the one that was issued is good.
+//! Access tokens: only the issued one is accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

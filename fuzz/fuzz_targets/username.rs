@@ -1,4 +1,4 @@
-//! Usernames: what is accepted is plain ASCII, folded, and folds to itself.
+//! Usernames: an accepted name is plain ASCII, folded, and folds to itself.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Records of a client: those inside the encryption, and those of its vault.
+//! Records inside the encryption, and the rows of a vault.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What the targets share: two people who are the same in every run, so that a saved input means the same tomorrow.
+//! Helpers of the targets: two people who are the same in every run, so that a saved input keeps its meaning.
 
 use std::sync::OnceLock;
 
@@ -12,16 +12,16 @@ use sealpost_crypto::{
 };
 use sealpost_server::service::tokens::{TokenKey, TokenKeyId, Tokens};
 
-/// When everything happens.
+/// The time of everything.
 pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
-/// The same numbers each time.
+/// Returns a generator with the same output in every run.
 #[must_use]
 pub fn rng() -> StdRng {
     StdRng::seed_from_u64(7)
 }
 
-/// One person with one device.
+/// A person with one device.
 pub struct Person {
     account_identity: AccountIdentityKeyPair,
     identity: DeviceIdentityKeyPair,
@@ -59,21 +59,21 @@ impl Person {
         Self { account_identity, identity, signed, one_time, address, list }
     }
 
-    /// Alice, who writes.
+    /// Returns Alice, who writes.
     #[must_use]
     pub fn alice() -> &'static Self {
         static ALICE: OnceLock<Person> = OnceLock::new();
         ALICE.get_or_init(|| Self::new(1))
     }
 
-    /// Bob, whose side the fuzzer attacks.
+    /// Returns Bob, whose side the fuzzer attacks.
     #[must_use]
     pub fn bob() -> &'static Self {
         static BOB: OnceLock<Person> = OnceLock::new();
         BOB.get_or_init(|| Self::new(2))
     }
 
-    /// The device, from inside.
+    /// Returns the device as its owner sees it.
     #[must_use]
     pub fn local(&self) -> LocalDevice<'_> {
         LocalDevice {
@@ -84,19 +84,19 @@ impl Person {
         }
     }
 
-    /// The device, from outside.
+    /// Returns the device as others see it.
     #[must_use]
     pub fn remote(&self) -> RemoteDevice {
         RemoteDevice::from_list(&self.list, self.address.device).expect("the device is in its list")
     }
 
-    /// The signed prekey as the server has it.
+    /// Returns the signed prekey in the form that the server stores.
     #[must_use]
     pub fn signed_prekey(&self) -> SignedPrekey {
         self.signed.signed(&self.address, &self.identity)
     }
 
-    /// The bundle as the server gives it.
+    /// Returns the bundle that the server gives out.
     #[must_use]
     pub fn bundle(&self) -> PrekeyBundle {
         PrekeyBundle {
@@ -106,7 +106,7 @@ impl Person {
         }
     }
 
-    /// Three messages from Alice, and Bob's sessions after the first.
+    /// Returns three messages from Alice, and Bob's sessions after the first.
     #[must_use]
     pub fn conversation() -> &'static ([Vec<u8>; 3], Vec<u8>) {
         static CONVERSATION: OnceLock<([Vec<u8>; 3], Vec<u8>)> = OnceLock::new();
@@ -124,7 +124,7 @@ impl Person {
         })
     }
 
-    /// Bob's sessions with Alice, who has written once.
+    /// Returns Bob's sessions with Alice after one message.
     #[must_use]
     pub fn session_with_alice(&self) -> PairSessions {
         PairSessions::from_bytes(&Self::conversation().1).expect("it was just written")
@@ -141,7 +141,7 @@ impl PrekeyPrivates for Person {
     }
 }
 
-/// A server's tokens.
+/// Returns a server's tokens.
 #[must_use]
 pub fn tokens() -> &'static Tokens {
     static TOKENS: OnceLock<Tokens> = OnceLock::new();
@@ -151,7 +151,7 @@ pub fn tokens() -> &'static Tokens {
     })
 }
 
-/// The one token that there is.
+/// Returns the only token.
 #[must_use]
 pub fn issued_token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
