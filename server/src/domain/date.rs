@@ -1,16 +1,15 @@
 //! Times in the forms that people and logs read.
 
+use jiff::Timestamp;
 use sealpost_crypto::UnixMillis;
 
 const SECONDS_A_DAY: u64 = 86_400;
 
-/// Returns the time in UTC to the second, in the form of RFC 3339: `2026-11-21T12:00:00Z`.
+/// Formats a time in UTC, to the second, by RFC 3339: `2026-11-21T12:00:00Z`. A time after the year 9999 is shown as its end.
 #[must_use]
 pub fn rfc3339(at: UnixMillis) -> String {
-    let seconds = at.0 / 1_000;
-    let (year, month, day) = civil(seconds / SECONDS_A_DAY);
-    let of_day = seconds % SECONDS_A_DAY;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3_600, of_day / 60 % 60, of_day % 60)
+    let seconds = i64::try_from(at.0 / 1_000).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    seconds.unwrap_or(Timestamp::MAX).strftime("%FT%TZ").to_string()
 }
 
 /// Returns a duration in the form that people read: `3 d`, `5 h`, `12 min`, `40 s`.
@@ -23,19 +22,6 @@ pub fn duration(millis: u64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / SECONDS_A_DAY),
     }
-}
-
-/// Returns year, month and day in the Gregorian calendar for a day counted from 1970. It counts in eras of 400 years
-/// that begin in March, so that the leap day is the last day of its year.
-fn civil(day: u64) -> (u64, u64, u64) {
-    let day = day.saturating_add(719_468);
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day_of_month)
 }
 
 #[cfg(test)]
@@ -51,6 +37,7 @@ mod tests {
             (1_709_251_200, "2024-03-01T00:00:00Z"),
             (1_800_000_000, "2027-01-15T08:00:00Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (u64::MAX / 1_000, "9999-12-30T22:00:00Z"),
         ] {
             assert_eq!(rfc3339(UnixMillis(seconds * 1_000)), text);
         }

@@ -102,7 +102,7 @@ impl Services {
         }
         let text = text.to_ascii_lowercase();
         let invites = self.invites().await?;
-        let mut matching = invites.iter().filter(|invite| hexadecimal(&invite.hash).starts_with(&text));
+        let mut matching = invites.iter().filter(|invite| hex::encode(invite.hash).starts_with(&text));
         let invite = matching.next().ok_or(AdminError::UnknownInvite)?;
         if matching.next().is_some() {
             return Err(AdminError::AmbiguousInvite);
@@ -245,17 +245,6 @@ impl Services {
     }
 }
 
-/// Returns the id that is shown for a hash.
-#[must_use]
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _never = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -266,10 +255,5 @@ mod tests {
     fn the_letters_of_a_password_are_32_different_ones() {
         assert_eq!(LETTERS.iter().collect::<BTreeSet<_>>().len(), 32);
         assert!(LETTERS.iter().all(|letter| !b"0o1lI".contains(letter)));
-    }
-
-    #[test]
-    fn bytes_are_shown_in_hexadecimal() {
-        assert_eq!(hexadecimal(&[0, 10, 255]), "000aff");
     }
 }

@@ -69,7 +69,7 @@ impl Authority {
         refuse_loose(&key, 0o600)?;
         let der = read_certificate(&certificate)?;
         let not_after = parsed(&certificate, &der)?.not_after;
-        let fingerprint = hex(&Sha256::digest(&der));
+        let fingerprint = hex::encode(&Sha256::digest(&der));
         Ok(Self { folder: folder.to_owned(), certificate, fingerprint, not_after })
     }
 
@@ -148,7 +148,7 @@ fn create(certificate: &Path, key: &Path, now: UnixMillis) -> Result<(), Authori
 /// What makes this the same authority each time it is built from its key: the name is derived from the key, because two
 /// authorities of the same name and different keys confuse whoever trusts both.
 fn authority_params(key: &KeyPair) -> CertificateParams {
-    let id = hex(&Sha256::digest(key.der_bytes()));
+    let id = hex::encode(&Sha256::digest(key.der_bytes()));
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, format!("Sealpost private CA {}", id.get(..8).unwrap_or("")));
@@ -202,8 +202,4 @@ fn set_validity(params: &mut CertificateParams, now: UnixMillis, until: u64) {
     let date = |millis: u64| date_time_ymd(1970, 1, 1) + Duration::from_secs(millis / 1_000);
     params.not_before = date(now.0.saturating_sub(BACKDATE_MILLIS));
     params.not_after = date(until);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

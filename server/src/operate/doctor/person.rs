@@ -60,8 +60,8 @@ impl Person {
             (1..=ONE_TIME_PREKEYS).map(|id| OneTimePrekeyPair::generate(rng, OneTimePrekeyId(id)).public()).collect();
         let (session, refresh_hash): ([u8; 16], [u8; 32]) = (rand::random(), rand::random());
         let statement = LoginStatement { server: *server.as_bytes(), session, address, refresh_hash };
-        let password = Password::new(hexadecimal(&rand::random::<[u8; 16]>()));
-        let name = format!("doctor_{}", hexadecimal(&rand::random::<[u8; 10]>()));
+        let password = Password::new(hex::encode(rand::random::<[u8; 16]>()));
+        let name = format!("doctor_{}", hex::encode(rand::random::<[u8; 10]>()));
         let request = RegisterRequest {
             username: name.clone(),
             password: password.clone(),
@@ -122,8 +122,4 @@ impl Person {
         }
         self.delete(server).await.map(drop)
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -53,8 +53,7 @@ pub(super) fn entry(folder: &Path, name: &str) -> Result<Entry> {
         hash.update(part);
         bytes = bytes.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Entry { name: name.to_owned(), bytes, sha256 })
+    Ok(Entry { name: name.to_owned(), bytes, sha256: hex::encode(hash.finalize()) })
 }
 
 /// Copies one file into a folder that has none of this name; durable when it returns, but for the folder's entry.

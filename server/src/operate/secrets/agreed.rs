@@ -6,7 +6,6 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{Secrets, SecretsError};
-use crate::service::admin::hexadecimal;
 use crate::service::tokens::TokenKey;
 use crate::store::{Fact, NodeStore, StoreError};
 
@@ -65,7 +64,7 @@ impl Fingerprint {
 
     /// Of a key of access tokens, as it is shown.
     pub(super) fn token_key(&self, key: &TokenKey) -> Result<String, SecretsError> {
-        Ok(hexadecimal(&self.of("sealpost fingerprint: token key", &[key.id().as_str().as_bytes(), key.seed()])?))
+        Ok(hex::encode(self.of("sealpost fingerprint: token key", &[key.id().as_str().as_bytes(), key.seed()])?))
     }
 }
 
@@ -105,15 +104,11 @@ impl Secrets {
     }
 }
 
-/// A fingerprint from its text.
+/// Parses a fingerprint: 64 hexadecimal digits.
 pub(super) fn parse(text: &str) -> Result<[u8; 32], SecretsError> {
-    let digits = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok().filter(|_| digits).ok_or(SecretsError::Fingerprint)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| SecretsError::Fingerprint)?;
-    }
-    if digits { Ok(bytes) } else { Err(SecretsError::Fingerprint) }
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| SecretsError::Fingerprint)?;
+    Ok(bytes)
 }
 
 impl Fingerprints {
@@ -140,7 +135,7 @@ impl Fingerprints {
         for _ in 0..TRIES {
             let signing = store.agree(Fact::TokenKey, self.signing).await?;
             if !self.known.contains(&signing) {
-                return Err(Disagreed::TokenKey(hexadecimal(&signing)).into());
+                return Err(Disagreed::TokenKey(hex::encode(signing)).into());
             }
             if signing == self.signing || store.agree_anew(Fact::TokenKey, signing, self.signing).await? {
                 return Ok(());

@@ -13,7 +13,7 @@ use crate::operate::admin::protocol::{
 };
 use crate::operate::admin::socket::{Acts, failure};
 use crate::operate::audit::Audit;
-use crate::service::admin::{AdminError, hexadecimal};
+use crate::service::admin::AdminError;
 use crate::service::{ServiceError, Services};
 use crate::store::{AccountRecord, DeviceRecord, SessionRecord};
 
@@ -254,25 +254,19 @@ fn changed(account: AccountId, ended_sessions: u32, changed: bool) -> (Reply, Op
 }
 
 fn account_id(account: AccountId) -> String {
-    hexadecimal(account.as_bytes())
+    hex::encode(account.as_bytes())
 }
 
 fn invite_id(hash: &[u8; 32]) -> String {
-    hexadecimal(hash.get(..INVITE_ID_BYTES).unwrap_or(hash))
+    hex::encode(hash.get(..INVITE_ID_BYTES).unwrap_or(hash))
 }
 
 fn session_id(text: &str) -> Result<SessionId, Failure> {
-    let malformed = || failure("malformed", "a session's id has 32 hexadecimal digits; `sessions list` shows them");
     let mut bytes = [0; 16];
-    let pairs = text.as_bytes().chunks(2);
-    if text.len() != 32 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(malformed());
+    match hex::decode_to_slice(text, &mut bytes) {
+        Ok(()) => Ok(SessionId::from_bytes(bytes)),
+        Err(_) => Err(failure("malformed", "a session's id has 32 hexadecimal digits; `sessions list` shows them")),
     }
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let digits = std::str::from_utf8(pair).map_err(|_| malformed())?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| malformed())?;
-    }
-    Ok(SessionId::from_bytes(bytes))
 }
 
 fn size(count: u32) -> usize {
@@ -310,7 +304,7 @@ fn detail((record, devices, sessions): &(AccountRecord, Vec<DeviceRecord>, Vec<S
 
 fn session(record: &SessionRecord) -> Session {
     Session {
-        id: hexadecimal(record.id.as_bytes()),
+        id: hex::encode(record.id.as_bytes()),
         device: record.address.device.get(),
         created_at: record.created_at.0,
         last_used_at: record.last_used_at.0,
