@@ -15,7 +15,7 @@ use sealpost_api::server::{RegistrationPolicy, ServerInfo};
 use sealpost_api::sessions::{SessionGrant, SessionsEnded};
 use sealpost_api::username::{Username, UsernameError};
 use sealpost_crypto::DeviceList;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, or_planted, refuses};
 use sha2::{Digest as _, Sha256};
 
 use super::limiter::{LOOKUPS_REFUSED_MAX, LimitKey, LimitName};
@@ -164,9 +164,7 @@ impl Services {
         network: [u8; 16],
         username: &str,
     ) -> Result<AccountInfo, ServiceError> {
-        if !without(Countermeasure::LookUpLimits) {
-            self.limit_lookup(caller, network)?;
-        }
+        or_planted(Countermeasure::LookUpLimits, self.limit_lookup(caller, network), Ok(()))?;
         let not_found = || ServiceError::new(ProblemCode::NotFound);
         let username = Username::parse(username).map_err(|_| not_found())?;
         let record = self.core.store.account_by_name(&username).await?.ok_or_else(not_found)?;
@@ -322,8 +320,11 @@ pub(super) fn check_new_password(password: &Password) -> Result<(), ServiceError
         PasswordError::TooShort => ServiceError::new(ProblemCode::PasswordTooShort),
         PasswordError::TooLong => ServiceError::new(ProblemCode::PasswordTooLong),
     })?;
-    let common = !without(Countermeasure::GuessLimits) && is_common(password);
-    if common { Err(ServiceError::new(ProblemCode::PasswordCommon)) } else { Ok(()) }
+    if refuses(Countermeasure::GuessLimits, is_common(password)) {
+        Err(ServiceError::new(ProblemCode::PasswordCommon))
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns the hash under which the name stays retired once the account is deleted. It is keyed, so that a thief of the

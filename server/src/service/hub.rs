@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sealpost_api::ids::{ConnectionEpoch, SessionId};
 use sealpost_crypto::{AccountId, DeviceAddress};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 
 use crate::store::QueueItem;
 
@@ -94,7 +94,7 @@ impl Hub {
             return Err(RegisterError::Stopping);
         }
         let taken = registry.accounts.get(&address.account).map_or(0, Vec::len);
-        if !without(Countermeasure::ConnectionLimits) && taken >= ACCOUNT_SOCKETS_MAX {
+        if refuses(Countermeasure::ConnectionLimits, taken >= ACCOUNT_SOCKETS_MAX) {
             return Err(RegisterError::TooMany);
         }
         registry.next_connection = registry.next_connection.wrapping_add(1);
@@ -219,12 +219,10 @@ impl Hub {
 
     /// Ends the device's streams here that are older than its newest connection on any node.
     pub fn supersede(&self, address: &DeviceAddress, newest: ConnectionEpoch) {
-        if without(Countermeasure::ConnectionEpoch) {
-            return;
-        }
         let registry = self.registry.lock();
         for entry in registry.accounts.get(&address.account).into_iter().flatten() {
-            if entry.address == *address && entry.epoch.is_some_and(|epoch| epoch < newest) {
+            let older = entry.address == *address && entry.epoch.is_some_and(|epoch| epoch < newest);
+            if refuses(Countermeasure::ConnectionEpoch, older) {
                 entry.mailbox.close(CloseReason::Replaced);
             }
         }
@@ -258,7 +256,7 @@ impl Registration {
         }
         let newest = entries.iter().filter(|entry| entry.address == address).filter_map(|entry| entry.epoch).max();
         for entry in entries.iter().filter(|entry| entry.address == address) {
-            if !without(Countermeasure::ConnectionEpoch) && entry.epoch.is_some() && entry.epoch < newest {
+            if refuses(Countermeasure::ConnectionEpoch, entry.epoch.is_some() && entry.epoch < newest) {
                 entry.mailbox.close(CloseReason::Replaced);
             }
         }

@@ -113,9 +113,7 @@ impl Listener for Hearing {
             }
             Hint::SessionsEnded(sessions) => {
                 let here: Vec<_> = sessions.into_iter().filter(|session| self.hub.has_session(session)).collect();
-                if without(Countermeasure::HintsOnly) {
-                    self.hub.close_sessions(&here, CloseReason::SessionEnded);
-                }
+                planted_obedience(&self.hub, &here);
                 if !here.is_empty() {
                     self.inbox.lock().ended.extend(here);
                     self.ended.notify_one();
@@ -126,7 +124,7 @@ impl Listener for Hearing {
     }
 
     fn missed(&self) {
-        if without(Countermeasure::Sweep) {
+        if planted_trust_in_hints() {
             return;
         }
         self.sweep.store(true, Ordering::Release);
@@ -247,7 +245,7 @@ impl Core {
     /// # Errors
     /// The store's failures. The next sweep finds what this one did not.
     pub async fn sweep(&self, read: bool) -> Result<(), StoreError> {
-        if without(Countermeasure::Sweep) {
+        if planted_trust_in_hints() {
             return Ok(());
         }
         if read {
@@ -270,7 +268,7 @@ impl Core {
     }
 
     async fn end_what_is_over(&self, sessions: &[SessionId]) -> Result<(), StoreError> {
-        if without(Countermeasure::Revocation) {
+        if planted_indifference() {
             return Ok(());
         }
         for some in sessions.chunks(ASKED_MAX) {
@@ -288,6 +286,23 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Does what a hint says without asking the store, in a build that leaves the countermeasure out.
+fn planted_obedience(hub: &Hub, sessions: &[SessionId]) {
+    if without(Countermeasure::HintsOnly) {
+        hub.close_sessions(sessions, CloseReason::SessionEnded);
+    }
+}
+
+/// Returns whether nothing is swept, in a build that leaves the countermeasure out.
+fn planted_trust_in_hints() -> bool {
+    without(Countermeasure::Sweep)
+}
+
+/// Returns whether sessions that ended elsewhere go on here, in a build that leaves the countermeasure out.
+fn planted_indifference() -> bool {
+    without(Countermeasure::Revocation)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use parking_lot::Mutex;
 use sealpost_api::password::Password;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, or_planted};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -116,7 +116,7 @@ impl Passwords {
     /// [`PasswordsError::Hash`] for impossible parameters, [`PasswordsError::Stopped`] if no thread could be started.
     pub fn new(settings: &PasswordSettings, random: Arc<dyn Random>) -> Result<Self, PasswordsError> {
         let hasher = Arc::new(Hasher::new(settings, random.as_ref())?);
-        let queue_max = if without(Countermeasure::HashingQueue) { QUEUE_MAX * 1_000 } else { settings.queue_max };
+        let queue_max = or_planted(Countermeasure::HashingQueue, settings.queue_max, QUEUE_MAX * 1_000);
         let (queue, receiver) = sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
         let waiting = Arc::new(AtomicUsize::new(0));

@@ -1,7 +1,7 @@
 //! Bounds the connections that one network has open at once, so that a network that keeps opening more leaves room for
 //! others.
 
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Places {
     pub fn take(self: &Arc<Self>, network: Network) -> Option<Place> {
         let mut taken = self.taken.lock();
         let count = taken.entry(network).or_default();
-        if !without(Countermeasure::ConnectionLimits) && *count >= self.max {
+        if refuses(Countermeasure::ConnectionLimits, *count >= self.max) {
             return None;
         }
         *count = count.saturating_add(1);

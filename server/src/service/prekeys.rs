@@ -8,7 +8,7 @@ use sealpost_api::prekeys::{
 };
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds};
 
 use super::hub::Notice;
 use super::limiter::{LimitKey, LimitName};
@@ -105,9 +105,9 @@ impl Services {
         let core = &self.core;
         let now = core.clock.now();
         let allowed = |name, key| core.limiter.take(now, name, key).inspect_err(|_| core.metrics.limited(name)).is_ok();
-        let with_one_time = without(Countermeasure::BundleLimits)
-            || (allowed(LimitName::BundlePair, LimitKey::PairDevice(caller.account, target))
-                && allowed(LimitName::BundleTarget, LimitKey::Device(target)));
+        let within_limits = allowed(LimitName::BundlePair, LimitKey::PairDevice(caller.account, target))
+            && allowed(LimitName::BundleTarget, LimitKey::Device(target));
+        let with_one_time = holds(Countermeasure::BundleLimits, within_limits);
         let taken = core.store.take_bundle(target.account, target.device, with_one_time, now).await?;
         if let Some(taken) = &taken {
             if with_one_time && taken.one_time_prekey.is_none() {

@@ -15,7 +15,7 @@ use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKey, DeviceIdentityKeyPair,
     DeviceList, DeviceListBody, LoginStatement, RefreshStatement, RegistrationId,
 };
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds, or_planted, without};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -58,11 +58,11 @@ impl Services {
         let unauthenticated = || ServiceError::new(ProblemCode::Unauthenticated);
         let now = self.core.clock.now();
         let claims = self.core.tokens.check(now, token).map_err(|_| unauthenticated())?;
-        if !without(Countermeasure::Revocation) {
-            let session = self.core.store.session(claims.session).await?.ok_or_else(unauthenticated)?;
-            if session.address != claims.address || session.generation != claims.generation {
-                return Err(unauthenticated());
-            }
+        let session = self.core.store.session(claims.session).await?;
+        let live =
+            session.is_some_and(|session| session.address == claims.address && session.generation == claims.generation);
+        if !holds(Countermeasure::Revocation, live) {
+            return Err(unauthenticated());
         }
         Ok(Caller {
             account: claims.address.account,
@@ -92,17 +92,15 @@ impl Services {
     /// Counts a guess at a password without a valid device signature, for its name and for the whole server. A guess
     /// that the second limit refuses does not count for the first.
     pub(super) fn count_guess(&self, username: &str) -> Result<(), ServiceError> {
-        if without(Countermeasure::GuessLimits) {
-            return Ok(());
-        }
-        let name = name_key(username);
+        or_planted(Countermeasure::GuessLimits, self.limit_guess(name_key(username)), Ok(()))
+    }
+
+    fn limit_guess(&self, name: LimitKey) -> Result<(), ServiceError> {
         self.limit(LimitName::LoginAccount, name)?;
-        if without(Countermeasure::HashingQueue) {
-            return Ok(());
-        }
-        self.limit(LimitName::LoginServer, LimitKey::Server).inspect_err(|_| {
+        let of_server = self.limit(LimitName::LoginServer, LimitKey::Server).inspect_err(|_| {
             self.core.limiter.give_back(self.core.clock.now(), LimitName::LoginAccount, name);
-        })
+        });
+        or_planted(Countermeasure::HashingQueue, of_server, Ok(()))
     }
 
     /// Logs in on a device of the account's current list.
@@ -208,13 +206,20 @@ impl Services {
     /// # Errors
     /// The store's failures.
     pub async fn end_session(&self, caller: &Caller, session: SessionId) -> Result<SessionsEnded, ServiceError> {
-        let owner = if without(Countermeasure::OwnerCheck) { self.core.store.session(session).await? } else { None };
-        let account = owner.map_or(caller.account, |record| record.address.account);
+        let account = self.planted_owner(session).await?.unwrap_or(caller.account);
         let live = self.core.store.end_session(account, session).await?;
         if live {
             self.core.end_sockets(&[session]);
         }
         Ok(SessionsEnded { ended: u32::from(live) })
+    }
+
+    /// Returns whose session it is, whoever asks, in a build that leaves the countermeasure out.
+    async fn planted_owner(&self, session: SessionId) -> Result<Option<AccountId>, ServiceError> {
+        if without(Countermeasure::OwnerCheck) {
+            return Ok(self.core.store.session(session).await?.map(|record| record.address.account));
+        }
+        Ok(None)
     }
 
     /// Ends every login of the caller's account, including the caller's.
@@ -237,9 +242,9 @@ impl Services {
             Ok(username) => self.core.store.account_or_other(&username).await?,
             Err(_) => None,
         };
+        planted_other_answer(found.as_ref())?;
         let (record, other) = match found {
             Some(NameMatch::Named(record)) => (Some(*record), None),
-            _ if without(Countermeasure::SameAnswer) => return Err(ServiceError::new(ProblemCode::NotFound)),
             Some(NameMatch::Other(other)) => (None, Some(other.device_list.0)),
             None => (None, None),
         };
@@ -249,7 +254,7 @@ impl Services {
         Ok((record, list))
     }
 
-    /// Returns whether the device signed for this login on this server.
+    /// Verifies that the device signed for this login on this server.
     pub(super) fn verify_log_in(
         &self,
         session: &NewSession,
@@ -308,6 +313,14 @@ impl Services {
         self.core.metrics.password_answered(begun.elapsed());
         Ok(verdict?)
     }
+}
+
+/// Says that a name is unknown, in a build that leaves the countermeasure out.
+fn planted_other_answer(found: Option<&NameMatch>) -> Result<(), ServiceError> {
+    if without(Countermeasure::SameAnswer) && !matches!(found, Some(NameMatch::Named(_))) {
+        return Err(ServiceError::new(ProblemCode::NotFound));
+    }
+    Ok(())
 }
 
 /// Converts a count to its wire form.

@@ -16,7 +16,7 @@ use sealpost_api::ids::{ServerId, SessionId};
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
 use sealpost_api::password::AccessToken;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId, UnixMillis};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds, refuses};
 use serde::{Deserialize, Serialize};
 
 mod keys;
@@ -204,7 +204,7 @@ impl Tokens {
         let header = token.split('.').next().ok_or(InvalidToken)?;
         let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| InvalidToken)?;
         let header: StrictHeader = serde_json::from_slice(&header).map_err(|_| InvalidToken)?;
-        if (header.alg != ALGORITHM || header.typ != TYPE) && !without(Countermeasure::TokenHeader) {
+        if refuses(Countermeasure::TokenHeader, header.alg != ALGORITHM || header.typ != TYPE) {
             return Err(InvalidToken);
         }
         let keys = self.keys();
@@ -221,7 +221,7 @@ impl Tokens {
             && claims.exp > seconds.saturating_sub(LEEWAY_SECONDS)
             // Only this server signs, so this fails only if an older version gave longer lifetimes.
             && claims.exp.saturating_sub(claims.iat) <= ACCESS_TOKEN_SECONDS;
-        if !timely && !without(Countermeasure::TokenTimes) {
+        if !holds(Countermeasure::TokenTimes, timely) {
             return Err(InvalidToken);
         }
         if claims.iss != self.issuer || claims.aud != self.audience {

@@ -11,7 +11,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, He
 use futures_util::StreamExt as _;
 use sealpost_api::limits::BODY_MAX_BYTES;
 use sealpost_api::problem::ProblemCode;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds, or_planted, refuses};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -23,13 +23,13 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), HttpError> {
     let plain = headers.get_all(CONTENT_TYPE).count() == 1
         && headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(is_json)
         // Nothing is ever decompressed, so that a small body cannot become a large one.
-        && (without(Countermeasure::PlainBodies) || !headers.contains_key(CONTENT_ENCODING));
+        && holds(Countermeasure::PlainBodies, !headers.contains_key(CONTENT_ENCODING));
     if !plain {
         return Err(ProblemCode::UnsupportedMediaType.into());
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let too_large = length.is_some_and(|length| length > BODY_MAX_BYTES);
-    if too_large && !without(Countermeasure::BodyLimit) {
+    if refuses(Countermeasure::BodyLimit, too_large) {
         return Err(ProblemCode::BodyTooLarge.into());
     }
     Ok(())
@@ -43,7 +43,7 @@ fn is_json(kind: &str) -> bool {
 
 /// Reads the whole body within the time, and parses it.
 pub(super) async fn read<T: DeserializeOwned>(payload: Payload, timeout: Duration) -> Result<T, HttpError> {
-    let timeout = if without(Countermeasure::BodyTimeout) { Duration::MAX } else { timeout };
+    let timeout = or_planted(Countermeasure::BodyTimeout, timeout, Duration::MAX);
     let bytes = actix_web::rt::time::timeout(timeout, collect(payload))
         .await
         .map_err(|_| HttpError::from(ProblemCode::RequestTimeout))??;
@@ -59,7 +59,7 @@ async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> 
             error => HttpError(ServiceError::new(ProblemCode::MalformedBody).with_source(error)),
         })?;
         let too_large = bytes.len().saturating_add(chunk.len()) > BODY_MAX_BYTES;
-        if too_large && !without(Countermeasure::BodyLimit) {
+        if refuses(Countermeasure::BodyLimit, too_large) {
             return Err(ProblemCode::BodyTooLarge.into());
         }
         bytes.extend_from_slice(&chunk);
@@ -70,7 +70,8 @@ async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> 
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     let malformed = |detail| HttpError(ServiceError::new(ProblemCode::MalformedBody).with_detail(detail));
     // An array would pass for a structure whose fields are in order; the API has none.
-    if !without(Countermeasure::ObjectBodies) && bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+    let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if !holds(Countermeasure::ObjectBodies, is_object) {
         return Err(malformed("The body is not a JSON object."));
     }
     serde_json::from_slice(bytes).map_err(|error| {

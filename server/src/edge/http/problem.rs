@@ -53,8 +53,8 @@ pub(super) fn render(error: &ServiceError, request_id: Option<&str>) -> HttpResp
     if error.code.class() != ProblemClass::Server {
         problem.prekey_id = error.prekey_id;
         problem.detail = error.detail.map(str::to_owned);
-    } else if without(Countermeasure::ClosedErrors) {
-        problem.detail = error.source.as_ref().map(ToString::to_string);
+    } else {
+        problem.detail = planted_cause(error);
     }
     let mut response = HttpResponseBuilder::new(status(error.code));
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
@@ -90,6 +90,11 @@ pub(super) fn method_not_allowed(allow: &str) -> HttpResponse {
         response.headers_mut().insert(ALLOW, allow);
     }
     response
+}
+
+/// Names the cause in a build that leaves the countermeasure out.
+fn planted_cause(error: &ServiceError) -> Option<String> {
+    if without(Countermeasure::ClosedErrors) { error.source.as_ref().map(ToString::to_string) } else { None }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use actix_http::ws::{Codec, Frame};
 use actix_ws::{Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use sealpost_api::limits::FRAME_MAX_BYTES;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 
 use super::socket::Socket;
 use super::writer::Answers;
@@ -105,15 +105,14 @@ impl SocketReader {
         }
         loop {
             // The codec looks at the length when the whole frame is there; until then all of it would be kept.
-            if !without(Countermeasure::MessageLimits)
-                && declared(&self.buffer).is_some_and(|length| self.is_too_large(length))
-            {
+            let too_large = declared(&self.buffer).is_some_and(|length| self.is_too_large(length));
+            if refuses(Countermeasure::MessageLimits, too_large) {
                 return Some(self.end(CloseReason::TooLarge));
             }
             let frame = match self.codec.decode(&mut self.buffer) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return None,
-                Err(error) if !without(Countermeasure::FrameRules) => return Some(self.end(violation(&error))),
+                Err(error) if refuses(Countermeasure::FrameRules, true) => return Some(self.end(violation(&error))),
                 Err(_) => return None,
             };
             let other = match frame {
@@ -160,9 +159,8 @@ impl SocketReader {
         let Some(partial) = &mut self.partial else { return Some(self.end(CloseReason::WebSocket)) };
         partial.fragments = partial.fragments.saturating_add(1);
         let size = partial.bytes.len().saturating_add(bytes.len());
-        if !without(Countermeasure::MessageLimits)
-            && (size > self.limits.message_bytes || partial.fragments > self.limits.fragments)
-        {
+        let too_large = size > self.limits.message_bytes || partial.fragments > self.limits.fragments;
+        if refuses(Countermeasure::MessageLimits, too_large) {
             return Some(self.end(CloseReason::TooLarge));
         }
         partial.bytes.extend_from_slice(&bytes);
@@ -179,7 +177,7 @@ impl SocketReader {
         if !self.limits.text {
             return self.end(CloseReason::Protocol);
         }
-        if !without(Countermeasure::FrameRules) && str::from_utf8(&bytes).is_err() {
+        if refuses(Countermeasure::FrameRules, str::from_utf8(&bytes).is_err()) {
             return self.end(CloseReason::WebSocket);
         }
         Received::Text(bytes)

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 
 /// Descriptors for the database, its log, listeners, threads' pollers and calls in hand.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -20,7 +20,7 @@ pub(super) fn prepare(workers: usize, connections_max: usize) -> Result<usize> {
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return Ok(connections_max) };
     let workers = u64::try_from(workers).unwrap_or(u64::MAX).max(1);
     let allowed = descriptors.saturating_sub(OTHER_DESCRIPTORS) / workers;
-    if !without(Countermeasure::ConnectionLimits) && allowed < CONNECTIONS_MIN {
+    if refuses(Countermeasure::ConnectionLimits, allowed < CONNECTIONS_MIN) {
         bail!(
             "{descriptors} open files are too few to serve with {workers} workers; raise the limit (ulimit -n, or \
              LimitNOFILE= of the systemd unit) or start fewer workers (--workers)"

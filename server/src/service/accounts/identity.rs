@@ -8,7 +8,7 @@ use sealpost_api::password::Password;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::SessionGrant;
 use sealpost_crypto::DeviceList;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds};
 
 use super::{decode_list, invalid_list, keys};
 use crate::service::limiter::{LimitKey, LimitName};
@@ -47,7 +47,7 @@ impl Services {
         let [entry] = list.devices() else { return Err(invalid_list("A new identity has exactly one device.")) };
         // The password alone (which an operator can set) leads only to a list that tells contacts about the new
         // identity.
-        let marked = list.new_identity() || without(Countermeasure::NewIdentityMark);
+        let marked = holds(Countermeasure::NewIdentityMark, list.new_identity());
         if list.account() != record.id || !marked {
             return Err(invalid_list("The list does not begin a new identity of this account."));
         }

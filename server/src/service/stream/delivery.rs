@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use sealpost_api::ids::RowId;
 use sealpost_api::limits::{ACK_MAX_IDS, DELIVERY_WINDOW_BYTES, DELIVERY_WINDOW_ROWS};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds};
 
 use crate::store::QueueItem;
 
@@ -187,9 +187,8 @@ impl Delivery {
     pub fn ack(&mut self, ids: &[RowId]) -> Result<(), AckUnknown> {
         let distinct: BTreeSet<_> = ids.iter().collect();
         let delivered = |id| {
-            without(Countermeasure::AckOwnership)
-                || without(Countermeasure::AckDelivered)
-                || self.unacked.contains_key(id)
+            let here = self.unacked.contains_key(id);
+            holds(Countermeasure::AckOwnership, here) || holds(Countermeasure::AckDelivered, here)
         };
         if distinct.len() != ids.len() || !ids.iter().all(delivered) {
             return Err(AckUnknown);
