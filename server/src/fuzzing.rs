@@ -7,8 +7,8 @@ use sealpost_api::devices::PublishDeviceListRequest;
 use sealpost_api::prekeys::{TakeBundlesRequest, UploadPrekeysRequest};
 use sealpost_api::sessions::{LoginRequest, RefreshRequest};
 
-use crate::base::config::Config;
 use crate::edge::http::parse_body;
+use crate::process::settings::from_text;
 
 /// A good body of some requests.
 pub const BODY_SEEDS: [(&str, &str); 4] = [
@@ -46,7 +46,7 @@ pub fn bodies(bytes: &[u8]) {
 /// # Panics
 /// When it does not.
 pub fn config(text: &str) {
-    let Ok(config) = Config::from_text(text) else { return };
+    let Ok(config) = from_text(text) else { return };
     let Ok(printed) = toml::to_string(&config) else { return };
-    assert!(Config::from_text(&printed).is_ok_and(|again| again == config), "printed, it reads differently");
+    assert!(from_text(&printed).is_ok_and(|again| again == config), "printed, it reads differently");
 }

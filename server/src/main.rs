@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use sealpost_server::base::config::{Cli, Command, Config, ServeArgs, load};
+use sealpost_server::base::config::Config;
 use sealpost_server::base::hardening;
 use sealpost_server::operate::{admin, doctor, maintenance, migrate, moving, secrets};
+use sealpost_server::process::cli::{Cli, Command};
+use sealpost_server::process::settings::{ServeArgs, load};
 use sealpost_server::process::{logging, serve};
 
 /// A message costs some dozens of small allocations, and the system's allocator took a tenth of the time of each.

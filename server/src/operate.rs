@@ -7,3 +7,4 @@ pub mod maintenance;
 pub mod migrate;
 pub mod moving;
 pub mod secrets;
+pub mod store_args;

@@ -1,30 +1,34 @@
-//! Where a panic ends: at the edge of the request, stream or task that it happened in. What goes on beside it notices nothing.
+//! Ends a panic at the edge of the request, stream or task that it happened in. What runs beside it notices nothing.
 //!
 //! A panic is a bug all the same: it is counted, and the process's panic hook has logged where it happened.
 
-use sealpost_sabotage::{Countermeasure, without};
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures_util::FutureExt as _;
+use sealpost_sabotage::{Countermeasure, without};
 
-use crate::service::ServiceMetrics;
-
-/// What was to be done panicked; what it held was dropped.
+/// The work panicked; what it held was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a panic was caught")]
 pub struct Panicked;
 
-/// Runs the work to its end or to its panic. Nothing of the work is used after a panic but what lies in the stores and behind
-/// locks, each of which is changed in single steps.
+/// Runs the work to its end or to its panic, which `count` counts. After a panic nothing of the work is used except what lies
+/// in the stores and behind locks, each of which changes in single steps.
 ///
 /// # Errors
-/// [`Panicked`], which has been counted.
-pub async fn catching<T>(metrics: &dyn ServiceMetrics, work: impl Future<Output = T>) -> Result<T, Panicked> {
+/// [`Panicked`] if it panicked.
+pub async fn catching<T>(count: impl FnOnce(), work: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|payload| {
-        if without(Countermeasure::PanicBoundary) {
-            resume_unwind(payload);
-        }
-        metrics.panicked();
+        planted_end_of_the_task(payload);
+        count();
         Panicked
     })
+}
+
+/// Lets the panic go on to whatever ends with it, in a build that leaves the countermeasure out.
+fn planted_end_of_the_task(payload: Box<dyn Any + Send>) {
+    if without(Countermeasure::PanicBoundary) {
+        resume_unwind(payload);
+    }
 }

@@ -70,6 +70,14 @@ pub fn replace(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError>
     write().map_err(|error| FileError::Io(path.to_owned(), error))
 }
 
+/// Reads a text file. Returns `None` if it is larger than `most` bytes.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_bounded(path: &Path, most: u64) -> io::Result<Option<String>> {
+    if fs::metadata(path)?.len() > most { Ok(None) } else { fs::read_to_string(path).map(Some) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 
-use crate::domain::address::TrustedProxies;
+use crate::base::config::TrustedProxies;
 use crate::edge::ws::OriginPolicy;
 use crate::service::Services;
 use crate::service::places::Places;

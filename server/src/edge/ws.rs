@@ -88,7 +88,7 @@ pub async fn upgrade(
     accept(request, SocketLimits::STREAM, async move |reader, writer| {
         let metrics = Arc::clone(&services.core().metrics);
         let mut farewell = writer.twin();
-        if catching(metrics.as_ref(), services.run_stream(caller, reader, writer)).await.is_err() {
+        if catching(|| metrics.panicked(), services.run_stream(caller, reader, writer)).await.is_err() {
             tracing::error!("a stream panicked; its client comes back");
             farewell.close(CloseReason::Internal).await;
         }

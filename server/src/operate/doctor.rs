@@ -5,16 +5,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use crate::base::config::{DoctorArgs, StoreAddress, default_data};
+use crate::base::config::{StoreAddress, data_folder};
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::store::SchemaStatus;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::mongodb::{Finding, MongoStore, Severity};
 
+mod args;
 mod connect;
 mod e2e;
 mod invites;
 mod person;
+
+pub use args::DoctorArgs;
 
 /// Prints what was found; the exit code says whether `serve` would start, or whether the running server does its work.
 ///
@@ -22,16 +25,13 @@ mod person;
 /// When the store cannot be looked at; the text is for the operator.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     if args.e2e || args.ready {
-        let data = args.data.clone().or_else(|| default_data().ok());
+        let data = data_folder(args.data.as_deref()).ok();
         return if args.e2e { e2e::run(args, data.as_deref()) } else { e2e::ready(args, data.as_deref()) };
     }
     let config = args.store.config();
     let findings = match config.address()? {
         StoreAddress::Embedded => {
-            let data = match &args.data {
-                Some(data) => data.clone(),
-                None => default_data()?,
-            };
+            let data = data_folder(args.data.as_deref())?;
             vec![schema(EmbeddedStore::schema_status(&data)?)]
         }
         StoreAddress::Mongo(address) => {

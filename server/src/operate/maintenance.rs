@@ -6,6 +6,6 @@ mod manifest;
 mod restore;
 mod verify;
 
-pub use backup::run as backup;
-pub use restore::run as restore;
-pub use verify::run as verify;
+pub use backup::{BackupArgs, run as backup};
+pub use restore::{RestoreArgs, run as restore};
+pub use verify::{VerifyArgs, run as verify};

@@ -1,13 +1,37 @@
 //! `sealpost-server migrate`: the schema's version, and bringing it up to date without serving.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
+use clap::Args;
 use serde::Serialize;
 
-use crate::base::config::{MigrateArgs, StoreAddress, default_data};
+use crate::base::config::{StoreAddress, data_folder};
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
+use crate::operate::store_args::StoreArgs;
 use crate::store::SchemaStatus;
 use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use crate::store::mongodb::MongoStore;
+
+/// `sealpost-server migrate`.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Prints one JSON object: the version that the database has, the newest one that this program knows, and what is between them.
+`serve` applies what is missing by itself. The embedded store must not be in use; with MongoDB one node at a time does it.")]
+pub struct MigrateArgs {
+    /// The data folder [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Only print the versions
+    #[arg(long, conflicts_with = "dry_run")]
+    pub status: bool,
+    /// Only print the migrations that would be applied
+    #[arg(long)]
+    pub dry_run: bool,
+}
 
 #[derive(Serialize)]
 struct Printed {
@@ -37,10 +61,7 @@ pub fn run(args: &MigrateArgs) -> Result<()> {
 }
 
 fn embedded(args: &MigrateArgs, apply: bool) -> Result<SchemaStatus> {
-    let data = match &args.data {
-        Some(data) => data.clone(),
-        None => default_data()?,
-    };
+    let data = data_folder(args.data.as_deref())?;
     if apply {
         let mut seed = [0; 32];
         SystemRandom.fill(&mut seed);

@@ -9,13 +9,17 @@ use sealpost_api::username::Username;
 use sealpost_crypto::AccountId;
 use serde::Serialize;
 
-use crate::base::config::{MoveAddress, MoveArgs};
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use crate::operate::secrets::read_retired_names_key;
 use crate::service::{RetiredNamesKey, retired_name};
 use crate::store::embedded::EmbeddedTransfer;
 use crate::store::mongodb::MongoTransfer;
 use crate::store::transfer::{Counts, Digest, MovePlan, MovedAccount, Totals, TransferSource, TransferTarget};
+
+mod args;
+
+use args::MoveAddress;
+pub use args::MoveArgs;
 
 /// Accounts that are read at once. What is noted as done after each is small.
 const ACCOUNTS_AT_ONCE: usize = 32;

@@ -16,10 +16,12 @@ use crate::service::RetiredNamesKey;
 use crate::service::tokens::TokenKey;
 
 mod agreed;
+mod args;
 mod command;
 mod token_keys;
 
 pub(crate) use agreed::{AgreeError, Fingerprint};
+pub use args::{SecretsArgs, SecretsCommand};
 pub use command::run;
 use token_keys::TokenKeys;
 

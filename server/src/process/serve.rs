@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::base::config::{Config, ServeArgs, TlsConfig};
+use crate::base::config::{Config, TlsConfig};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::edge::tls::{Certificates, Source, names};
 use crate::operate::admin::socket::Socket;
@@ -16,6 +16,7 @@ use crate::operate::audit::Audit;
 use crate::operate::secrets::Secrets;
 use crate::process::logging::LogControl;
 use crate::process::metrics::Metrics;
+use crate::process::settings::ServeArgs;
 use crate::service::{Core, Services};
 use crate::store::StoreError;
 

@@ -19,14 +19,14 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sealpost_api::ids::ServerId;
 
-use self::address::Login;
-pub use self::address::{NatsAddress, NatsAddressError};
 use self::outbox::Outbox;
+pub use self::settings::{NatsSettings, NatsSettingsError};
 use self::wire::Subjects;
 use super::{Hint, Listener, Relay, RelayCounts, RelayState};
+use crate::base::config::Login;
 
-mod address;
 mod outbox;
+mod settings;
 mod wire;
 
 /// The interval of pings. A server that leaves two or three of them unanswered is taken for lost, and the node reports
@@ -43,20 +43,6 @@ const RETRY: Duration = Duration::from_millis(50);
 const HEARING_MAX: usize = 16_384;
 /// How long the subscription can be on its way after connecting. Hints that are sent meanwhile are not heard.
 const SUBSCRIBED_AFTER: Duration = Duration::from_millis(500);
-
-/// How to connect to the relay.
-#[derive(Clone, Debug)]
-pub struct NatsSettings {
-    /// The addresses of its servers.
-    pub address: NatsAddress,
-    /// A PEM file with the authorities that can issue the relay's certificate. Without it the system's authorities are
-    /// trusted.
-    pub ca: Option<PathBuf>,
-    /// PEM files with a certificate and key of the node, if the relay asks for one.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// The node's name, which NATS shows to its operator.
-    pub node: String,
-}
 
 /// Why the relay could not be started. An unreachable server is not an error: the node keeps trying.
 #[derive(Debug, thiserror::Error)]

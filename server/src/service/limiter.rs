@@ -12,7 +12,9 @@ mod alarm;
 mod table;
 
 pub use alarm::LOOKUPS_REFUSED_MAX;
-pub use table::{Crowding, Limit, LimitError, LimitName, LimitTable, Rule};
+pub use table::{Crowding, LimitError, LimitName, LimitTable, Rule};
+
+use crate::base::config::Limit;
 
 /// The most buckets kept for one limit. All limits together take some 10 MiB at worst.
 pub const ENTRIES_MAX: usize = 16_384;

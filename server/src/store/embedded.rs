@@ -32,6 +32,7 @@ pub use self::transfer::EmbeddedTransfer;
 pub use self::verify::{Report, TableReport, inspect};
 pub use self::watch::{FileSizes, NoObserver, StoreObserver};
 use self::writer::{Message, Tx};
+use crate::base::config::RESERVE_BYTES;
 use crate::store::{AfterRestore, SchemaStatus, Store, StoreError};
 
 mod accept;
@@ -103,7 +104,7 @@ impl Default for EmbeddedOptions {
     /// A reserve of 128 MiB (twice the largest log), a cache of 16 MiB, two readers.
     fn default() -> Self {
         Self {
-            reserve_bytes: 128 * 1024 * 1024,
+            reserve_bytes: RESERVE_BYTES,
             cache_bytes: 16 * 1024 * 1024,
             readers: 2,
             pages_max: None,

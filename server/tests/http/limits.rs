@@ -1,8 +1,8 @@
 use hyper::Method;
 use sealpost_api::accounts::CurrentIdentityRequest;
 use sealpost_api::problem::ProblemCode;
-use sealpost_server::domain::address::TrustedProxies;
-use sealpost_server::service::limiter::{Limit, LimitTable};
+use sealpost_server::base::config::{Limit, TrustedProxies};
+use sealpost_server::service::limiter::LimitTable;
 
 use crate::account::{Account, PASSWORD, password};
 use crate::server::{MINUTE, Options, TestServer};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use sealpost_api::problem::Problem;
-use sealpost_server::domain::address::TrustedProxies;
+use sealpost_server::base::config::TrustedProxies;
 use sealpost_server::edge::http::{self, BODY_TIMEOUT, Http, HttpSettings};
 use sealpost_server::edge::ws::OriginPolicy;
 use sealpost_server::process::metrics::Metrics;

@@ -3,7 +3,7 @@
 use hyper::Method;
 use sealpost_api::accounts::{ChangePasswordRequest, CurrentIdentityRequest};
 use sealpost_api::problem::ProblemCode;
-use sealpost_server::domain::address::TrustedProxies;
+use sealpost_server::base::config::TrustedProxies;
 use sealpost_server::service::limiter::LimitTable;
 
 use crate::account::{Account, Device, PASSWORD, password, server_id};

@@ -13,8 +13,9 @@ use sealpost_api::accounts::{CurrentIdentityRequest, DeleteAccountRequest};
 use sealpost_api::frames::{ClientFrame, Copy, Send, SendKind, ServerFrame};
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{DeviceId, RegistrationId};
+use sealpost_server::base::config::Limit;
 use sealpost_server::domain::clock::SystemRandom;
-use sealpost_server::service::limiter::{Limit, LimitTable};
+use sealpost_server::service::limiter::LimitTable;
 use sealpost_server::service::passwords::{PasswordCost, PasswordSettings, Passwords};
 use tokio::net::TcpStream;
 

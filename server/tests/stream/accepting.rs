@@ -3,7 +3,7 @@ use sealpost_api::ids::MessageNumber;
 use sealpost_api::limits::CIPHERTEXT_MAX_BYTES;
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::RegistrationId;
-use sealpost_server::service::limiter::Limit;
+use sealpost_server::base::config::Limit;
 
 use super::world::{DAY, Device, Options, World, message, text};
 

@@ -19,14 +19,15 @@ use sealpost_crypto::{
     DeviceListBody, OneTimePrekey, OneTimePrekeyId, PrekeyPublic, RegistrationId, Signature, SignedPrekey,
     SignedPrekeyId, UnixMillis,
 };
-use sealpost_server::domain::address::TrustedProxies;
+use sealpost_server::base::config::Limit;
+use sealpost_server::base::config::TrustedProxies;
 use sealpost_server::domain::clock::{Clock, SystemRandom};
 use sealpost_server::edge::http::{self, BODY_TIMEOUT, Http, HttpSettings};
 use sealpost_server::edge::ws::OriginPolicy;
 use sealpost_server::process::serve::serve_plain;
 use sealpost_server::relay::local::LocalRelay;
 use sealpost_server::service::hub::Hub;
-use sealpost_server::service::limiter::{Limit, LimitTable, Limiter};
+use sealpost_server::service::limiter::{LimitTable, Limiter};
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
 use sealpost_server::service::stream::StreamSettings;
 use sealpost_server::service::tokens::{TokenKey, Tokens};

@@ -1,57 +1,14 @@
-//! `sealpost-server secrets` on the command line.
+//! Where the secrets are that all nodes of a cluster share.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
 
-/// `sealpost-server secrets`.
-#[derive(Clone, Debug, Args)]
-#[command(after_long_help = "\
-All nodes of a MongoDB need the same keys: those of access tokens, and the one that keeps the names of deleted accounts retired.
-They are files of one folder, which nodes share or have a copy of, and are not in the database, where a thief of it would find them.
-
-EXAMPLES
-  For a new cluster, once, and then copied to every node:
-      sealpost-server secrets init --secrets /etc/sealpost/secrets
-  To change the keys of access tokens without logging anyone out; after each step the file goes to every node, and every node
-  reloads (`sealpost-server admin reload`):
-      sealpost-server secrets add-key --secrets /etc/sealpost/secrets
-      sealpost-server secrets use-key --secrets /etc/sealpost/secrets
-      sealpost-server secrets drop-keys --secrets /etc/sealpost/secrets    (10 minutes later)
-  When a key may be known to others: at once, for every node, and then all nodes are started again:
-      sealpost-server secrets replace-keys --secrets /etc/sealpost/secrets")]
-pub struct SecretsArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: SecretsCommand,
-    /// The folder [default: the data folder].
-    #[arg(long, env = "SEALPOST_SERVER_SECRETS", value_name = "DIR", global = true)]
-    pub secrets: Option<PathBuf>,
-    /// The data folder [default: the user's data folder + sealpost-server].
-    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR", global = true)]
-    pub data: Option<PathBuf>,
-    /// Print one JSON object.
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// What to do with the keys.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum SecretsCommand {
-    /// Make the folder with new keys; what is there already stays.
-    Init,
-    /// Show which keys there are, by their fingerprints.
-    Show,
-    /// Add a key that nodes believe and do not sign with yet.
-    AddKey,
-    /// Sign with the key that was added last.
-    UseKey,
-    /// Believe only the key that is signed with, and one that was just added.
-    DropKeys,
-    /// Put one new key in place of all: no access token issued before is good any more. Clients fetch new ones.
-    ReplaceKeys {
-        /// The fingerprint of the key that the cluster signs with, where its file is lost; `serve` names it when it refuses.
-        #[arg(long, value_name = "FINGERPRINT")]
-        replaces: Option<String>,
-    },
+/// Where the secrets are that all nodes of a cluster share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// The folder; the data folder when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }

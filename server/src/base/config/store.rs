@@ -4,12 +4,46 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::StoreConfig;
+use crate::base::files::read_bounded;
 
 /// The largest file worth reading for an address.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
+/// Free bytes below which nothing is accepted: twice the largest log, so that acks and deletions go on while the disk is
+/// full.
+pub const RESERVE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// The database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Where it is. Never printed, because it may hold a password.
+    #[serde(skip_serializing)]
+    pub uri: Option<StoreAddress>,
+    /// A file that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri_file: Option<PathBuf>,
+    /// Free bytes below which nothing is accepted; see [`RESERVE_BYTES`]. Less is for small disks.
+    pub reserve_bytes: u64,
+    /// Whether the data folder may be on a network file system or FUSE, which may lose what was accepted.
+    pub allow_unsafe_filesystem: bool,
+    /// Makes the store skip every sync. Only tests of tests set it: no file and no flag does.
+    #[serde(skip)]
+    pub never_sync: bool,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            uri: None,
+            uri_file: None,
+            reserve_bytes: RESERVE_BYTES,
+            allow_unsafe_filesystem: false,
+            never_sync: false,
+        }
+    }
+}
 
 /// Where the store is. It may hold a password, so that it is never printed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -68,37 +102,26 @@ impl TryFrom<String> for StoreAddress {
 }
 
 impl StoreConfig {
-    /// Where the store is; reads the file that says so, where there is one.
+    /// Returns where the store is. Reads the file that says so, if one is named.
     ///
     /// # Errors
     /// [`StoreAddressError`]
     pub fn address(&self) -> Result<StoreAddress, StoreAddressError> {
         match (&self.uri, &self.uri_file) {
             (Some(address), _) => Ok(address.clone()),
-            (None, Some(path)) => read(path),
+            (None, Some(path)) => read_store_address(path)?.parse(),
             (None, None) => Ok(StoreAddress::Embedded),
         }
     }
 }
 
-/// The address in a file.
+/// Returns the text of a file with an address.
 ///
 /// # Errors
 /// [`StoreAddressError`]
-fn read(path: &Path) -> Result<StoreAddress, StoreAddressError> {
-    text_of(path)?.parse()
-}
-
-/// What a file with an address holds.
-///
-/// # Errors
-/// [`StoreAddressError`]
-pub(super) fn text_of(path: &Path) -> Result<String, StoreAddressError> {
+pub fn read_store_address(path: &Path) -> Result<String, StoreAddressError> {
     let failed = |error| StoreAddressError::Read(path.to_owned(), error);
-    if std::fs::metadata(path).map_err(failed)?.len() > FILE_MAX_BYTES {
-        return Err(StoreAddressError::TooLarge(path.to_owned()));
-    }
-    std::fs::read_to_string(path).map_err(failed)
+    read_bounded(path, FILE_MAX_BYTES).map_err(failed)?.ok_or_else(|| StoreAddressError::TooLarge(path.to_owned()))
 }
 
 #[cfg(test)]

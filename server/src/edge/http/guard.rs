@@ -18,13 +18,14 @@ use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use sealpost_api::problem::{ProblemClass, ProblemCode};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds, or_planted, refuses, without};
 
 use super::pace::Serving;
 use super::problem::{PROBLEM_JSON, code_of, render};
 use super::{Http, HttpError};
 use crate::base::catch::{Panicked, catching};
-use crate::domain::address::{TrustedProxies, client_network};
+use crate::base::config::TrustedProxies;
+use crate::domain::address::client_network;
 use crate::service::ServiceError;
 
 /// Two years, as browsers' preload lists ask for.
@@ -49,7 +50,7 @@ pub(super) async fn guard(
     let mut response = match http.services.admit(network) {
         Err(error) => request.into_response(render(&error, Some(&request_id))),
         Ok(()) if has_open_end(&request) => refuse_open_end(&http, request, &request_id),
-        Ok(()) => match catching(http.services.core().metrics.as_ref(), next.call(request)).await {
+        Ok(()) => match catching(|| http.services.core().metrics.panicked(), next.call(request)).await {
             Ok(response) => response?.map_into_boxed_body(),
             Err(panicked) => {
                 http.services.core().metrics.request(None, ProblemCode::Internal.status(), started.elapsed());
@@ -76,7 +77,7 @@ fn draw_id(http: &Http) -> String {
 /// Whether the body's length is not stated before it. Two readers may find different ends in such a body, and what one of them
 /// takes for the next request is then somebody else's. Clients know what they send, and state it.
 fn has_open_end(request: &ServiceRequest) -> bool {
-    request.headers().contains_key(TRANSFER_ENCODING) && !without(Countermeasure::LengthOnly)
+    refuses(Countermeasure::LengthOnly, request.headers().contains_key(TRANSFER_ENCODING))
 }
 
 /// Refuses it, and ends the connection: nothing after the head is read as a request.
@@ -127,7 +128,7 @@ fn client_address(request: &ServiceRequest, trusted: &TrustedProxies) -> IpAddr 
         last.rsplit(',').next()?.trim().parse().ok()
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let believed = peer.is_some_and(|peer| trusted.contains(peer)) || without(Countermeasure::TrustedProxies);
+    let believed = holds(Countermeasure::TrustedProxies, peer.is_some_and(|peer| trusted.contains(peer)));
     believed.then(forwarded).flatten().or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0]))
 }
 
@@ -155,17 +156,22 @@ fn dress(headers: &mut HeaderMap, http: &Http, request_id: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if http.settings.tls && !without(Countermeasure::StrictTransport) {
+    if or_planted(Countermeasure::StrictTransport, http.settings.tls, false) {
         headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }
 
 /// The route's pattern, never the path: a path may hold a name.
 fn log(request: &HttpRequest, status: StatusCode, request_id: &str, started: Instant) {
-    let pattern = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
-    let route = if without(Countermeasure::RoutePatterns) { request.uri().to_string() } else { pattern };
+    let pattern = || request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let route = planted_path(request).unwrap_or_else(pattern);
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(method = %request.method(), route, status = status.as_u16(), request_id, micros, "request");
+}
+
+/// Returns the whole path in a build that leaves the countermeasure out.
+fn planted_path(request: &HttpRequest) -> Option<String> {
+    if without(Countermeasure::RoutePatterns) { Some(request.uri().to_string()) } else { None }
 }
 
 /// Errors that are our own are logged with every cause; those of clients are counted and not logged.

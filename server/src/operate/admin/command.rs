@@ -12,7 +12,7 @@ use super::args::{AdminArgs, AdminCommand, Invites, Sessions, Users};
 use super::client::{AskError, ask};
 use super::print;
 use super::protocol::{Failure, Request};
-use crate::base::config::default_data;
+use crate::base::config::{NoDataFolder, data_folder};
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -35,7 +35,7 @@ enum CommandError {
     #[error("the password file {0} is longer than a password")]
     PasswordLong(String),
     #[error(transparent)]
-    Data(#[from] crate::base::config::LoadError),
+    Data(#[from] NoDataFolder),
     #[error("the answer could not be printed")]
     Print(#[from] io::Error),
 }
@@ -77,10 +77,7 @@ pub fn run(args: &AdminArgs) -> ExitCode {
 }
 
 fn act(args: &AdminArgs) -> Result<(), CommandError> {
-    let data = match &args.data {
-        Some(data) => data.clone(),
-        None => default_data()?,
-    };
+    let data = data_folder(args.data.as_deref())?;
     if let Some(question) = question(&args.command) {
         confirm(&question, args.yes)?;
     }

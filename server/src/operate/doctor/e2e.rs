@@ -19,10 +19,10 @@ use sealpost_crypto::{SignedPrekey, SignedPrekeyId, UnixMillis};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::args::DoctorArgs;
 use super::connect::{Server, Socket};
 use super::invites::Invites;
 use super::person::Person;
-use crate::base::config::DoctorArgs;
 
 /// As long as a short text is after padding and encryption.
 const MESSAGE_BYTES: usize = 1_024;

@@ -4,17 +4,41 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use serde::Serialize;
 
 use super::files;
 use super::manifest::{self, Manifest};
-use crate::base::config::{BackupArgs, default_data};
+use crate::base::config::data_folder;
 use crate::base::files::replace;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::store::embedded::{DATABASE, copy_database};
 
 /// Of which a line is written where nobody sees a line change: each tenth.
 const TENTHS: u64 = 10;
+
+/// `sealpost-server backup`.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  sealpost-server backup --data /var/lib/sealpost --to /backup/monday
+  Into a new folder inside of one that is there, for a timer:
+  sealpost-server backup --data /var/lib/sealpost --to /backup --json
+
+The server may run. The backup is a folder: the database at one moment, checked; the key of retired names; the built-in
+certificate authority; and manifest.json with their SHA-256. One-time prekeys, the keys of access tokens, the pepper and your own
+certificate are not in it.")]
+pub struct BackupArgs {
+    /// The data folder [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The backup: a folder to be made. When it is there already, a new one is made inside of it.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -29,10 +53,7 @@ struct Printed<'a> {
 /// # Errors
 /// Why there is none; the text is for the operator.
 pub fn run(args: &BackupArgs) -> Result<()> {
-    let data = match &args.data {
-        Some(data) => data.clone(),
-        None => default_data()?,
-    };
+    let data = data_folder(args.data.as_deref())?;
     let taken_at = SystemClock.now().0;
     let target = target(&args.to, taken_at)?;
     let unfinished = beside(&target, "unfinished")?;

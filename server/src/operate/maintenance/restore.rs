@@ -9,12 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use sealpost_api::ids::StoreId;
 use serde::Serialize;
 
 use super::manifest::Manifest;
 use super::{files, verify};
-use crate::base::config::{RestoreArgs, default_data};
+use crate::base::config::data_folder;
 use crate::base::files::private_folder;
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use crate::operate::secrets::write_new_token_keys;
@@ -27,6 +28,31 @@ const STAGING: &str = "restoring.unfinished";
 const NOTHING: [&str; 4] = [LOCK, "lost+found", RESTORING, STAGING];
 /// Beginning of the name of the folder that keeps what was there before.
 const REPLACED: &str = "replaced-";
+
+/// `sealpost-server restore`.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  sealpost-server restore --from /backup/monday --data /var/lib/sealpost
+  In place of what is there, which moves into /var/lib/sealpost/replaced-…:
+  sealpost-server restore --from /backup/monday --data /var/lib/sealpost --replace
+
+The server must not run. Every session ends and invites are dropped, because they may have been used or revoked since; everybody
+logs in again. One-time prekeys are never given twice: clients upload new ones, and send again what the backup lacks.")]
+pub struct RestoreArgs {
+    /// The backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// The data folder, empty or not there yet [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Replace what is in the data folder, and keep it beside.
+    #[arg(long)]
+    pub replace: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
 
 #[derive(Serialize)]
 struct Printed {
@@ -47,10 +73,7 @@ struct Printed {
 /// # Errors
 /// Why not; the text is for the operator. Before the former files were moved nothing was changed.
 pub fn run(args: &RestoreArgs) -> Result<()> {
-    let data = match &args.data {
-        Some(data) => data.clone(),
-        None => default_data()?,
-    };
+    let data = data_folder(args.data.as_deref())?;
     let manifest = Manifest::read(&args.from)?;
     let findings = verify::backup_findings(&args.from, &manifest)?;
     if let Some(first) = findings.first() {

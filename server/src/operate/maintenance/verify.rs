@@ -1,14 +1,32 @@
 //! `sealpost-server verify`: what is wrong with a data folder or a backup, and what of it can still be read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use clap::Args;
 use serde::Serialize;
 
 use super::files;
 use super::manifest::Manifest;
-use crate::base::config::{VerifyArgs, default_data};
+use crate::base::config::data_folder;
 use crate::store::embedded::{DATABASE, OpenError, Report, inspect};
+
+/// `sealpost-server verify`.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+The exit code is 0 when all is whole. Otherwise every finding is printed, with how much of each table can still be read;
+nothing is changed or repaired. The server may run.")]
+pub struct VerifyArgs {
+    /// The data folder [default: the user's data folder + sealpost-server].
+    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A backup instead of a data folder.
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
 
 #[derive(Serialize)]
 struct Printed {
@@ -33,9 +51,8 @@ struct PrintedTable {
 pub fn run(args: &VerifyArgs) -> Result<()> {
     let (folder, findings) = match (&args.from, &args.data) {
         (Some(backup), _) => (backup.clone(), Manifest::read(backup)?.differences(backup)),
-        (None, Some(data)) => (data.clone(), missing(data)),
-        (None, None) => {
-            let data = default_data()?;
+        (None, data) => {
+            let data = data_folder(data.as_deref())?;
             let findings = missing(&data);
             (data, findings)
         }

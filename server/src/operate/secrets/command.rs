@@ -3,9 +3,10 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::args::{SecretsArgs, SecretsCommand};
 use super::token_keys::TokenKeys;
 use super::{Fingerprint, TOKEN_KEYS, agreed, hold, make, read_keys, usable_folder, write_token_keys};
-use crate::base::config::{SecretsArgs, SecretsCommand, default_data};
+use crate::base::config::data_folder;
 use crate::domain::clock::SystemRandom;
 
 /// What is printed.
@@ -30,10 +31,7 @@ struct PrintedKey {
 /// # Errors
 /// When the folder cannot be used; the text is for the operator.
 pub fn run(args: &SecretsArgs) -> Result<()> {
-    let folder = match (&args.secrets, &args.data) {
-        (Some(folder), _) | (None, Some(folder)) => folder.clone(),
-        (None, None) => default_data()?,
-    };
+    let folder = data_folder(args.secrets.as_deref().or(args.data.as_deref()))?;
     let made = if args.command == SecretsCommand::Init {
         usable_folder(&folder)?;
         make(&folder, &SystemRandom, || Ok(()))?

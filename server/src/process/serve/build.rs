@@ -14,9 +14,9 @@ use crate::operate::secrets::Secrets;
 use crate::process::metrics::Metrics;
 use crate::relay::Relay;
 use crate::relay::local::{AbsentRelay, LocalRelay};
-use crate::relay::nats::NatsRelay;
+use crate::relay::nats::{NatsRelay, NatsSettings};
 use crate::service::hub::Hub;
-use crate::service::limiter::Limiter;
+use crate::service::limiter::{LimitTable, Limiter};
 use crate::service::nodes::Hearing;
 use crate::service::passwords::{PasswordSettings, Passwords};
 use crate::service::stream::StreamSettings;
@@ -46,7 +46,7 @@ pub(super) fn hub() -> (Arc<Hub>, Arc<Hearing>) {
 
 /// How this node hears of others. A store in the data folder has no others.
 pub(super) async fn relay(config: &Config, opened: &Opened, hearing: Arc<Hearing>) -> Result<Arc<dyn Relay>> {
-    let settings = config.relay.settings(&config.node)?;
+    let settings = NatsSettings::of(&config.relay, &config.node)?;
     match settings {
         None if opened.is_shared() => Ok(Arc::new(AbsentRelay)),
         None => Ok(Arc::new(LocalRelay)),
@@ -81,7 +81,7 @@ pub(super) fn core(config: &Config, built_in_loopback: bool, secrets: &Secrets, 
     let tokens = Tokens::new(&secrets.token_keys(), store.server_id())?;
     let password_settings = PasswordSettings { pepper: secrets.pepper.clone(), ..PasswordSettings::default() };
     let passwords = Passwords::new(&password_settings, Arc::clone(&random)).context("passwords cannot be hashed")?;
-    let limiter = Limiter::new(config.limit_table()?);
+    let limiter = Limiter::new(LimitTable::changed(&config.limits)?);
     Ok(Arc::new(Core { store, clock, random, hub, relay, limiter, tokens, passwords, metrics, settings }))
 }
 

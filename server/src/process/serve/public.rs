@@ -1,7 +1,7 @@
 //! The public listener: actix's own server with one thing before it, the cap on connections of one network. It is looked at
 //! before TLS and before the first byte is read, so that a connection too many costs no handshake.
 
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, or_planted};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use actix_web::web;
 use anyhow::Result;
 
 use super::DRAIN_TIMEOUT;
-use crate::base::config::Config;
-use crate::domain::address::{TrustedProxies, client_network};
+use crate::base::config::{Config, TrustedProxies};
+use crate::domain::address::client_network;
 use crate::edge::http::{self, Http, HttpSettings};
 use crate::edge::tls::Certificates;
 use crate::edge::ws::{OriginPolicy, UpgradeFailed, Upgrades, with_streams};
@@ -158,7 +158,7 @@ where
             async move { stopping().await }
         })
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(if without(Countermeasure::HeadTimeout) { Duration::ZERO } else { HEAD_TIMEOUT })
+        .client_request_timeout(or_planted(Countermeasure::HeadTimeout, HEAD_TIMEOUT, Duration::ZERO))
         .client_disconnect_timeout(LINGER_TIMEOUT)
         .tcp_nodelay(true)
         .upgrade(Upgrades::new(app()))

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use toml::{Table, Value};
 
-use crate::base::config::{Config, LoadError, ServeArgs, load};
+use crate::base::config::Config;
 use crate::edge::tls::{Certificates, TlsError, names};
 use crate::operate::admin::protocol::{Failure, Reloaded};
 use crate::operate::admin::socket::failure;
 use crate::operate::secrets::{AgreeError, Places, Secrets, SecretsError};
 use crate::process::logging::{LogControl, LoggingError};
+use crate::process::settings::{LoadError, ServeArgs, load};
 use crate::service::Core;
-use crate::service::limiter::LimitError;
+use crate::service::limiter::{LimitError, LimitTable};
 use crate::service::tokens::TokensError;
 
 /// Why nothing was reloaded.
@@ -70,7 +71,7 @@ impl Reload {
         let mut current = self.current.lock();
         let fresh = load(self.args.clone())?;
         // All that can fail comes before the first change.
-        let (table, filter) = (fresh.limit_table()?, LogControl::parse(&fresh.log.filter)?);
+        let (table, filter) = (LimitTable::changed(&fresh.limits)?, LogControl::parse(&fresh.log.filter)?);
         let now = self.core.clock.now();
         let certificate_changed = match &self.certificates {
             Some(certificates) => certificates.refresh(&names::machine(&self.host), now)?,

@@ -41,7 +41,7 @@ pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, h
     let expiring = Arc::clone(core);
     actix_web::rt::spawn(async move {
         loop {
-            match catching(expiring.metrics.as_ref(), expiring.expire()).await {
+            match catching(|| expiring.metrics.panicked(), expiring.expire()).await {
                 Ok(Ok(0)) => {}
                 Ok(Ok(rows)) => tracing::info!(rows, "messages expired"),
                 Ok(Err(error)) => tracing::warn!(%error, "expired messages could not be removed"),
@@ -78,7 +78,7 @@ fn again(core: &Arc<Core>, hearing: &Arc<Hearing>, follow: impl AsyncFn(&Core, &
     let (core, hearing) = (Arc::clone(core), Arc::clone(hearing));
     actix_web::rt::spawn(async move {
         loop {
-            if let Err(error) = catching(core.metrics.as_ref(), follow(&core, &hearing)).await {
+            if let Err(error) = catching(|| core.metrics.panicked(), follow(&core, &hearing)).await {
                 tracing::error!(%error, "what other nodes do could not be followed");
             }
             tokio::time::sleep(AGAIN_AFTER).await;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealpost_api::ids::{KeyEpoch, RefreshTokenHash};
 use sealpost_crypto::DeviceAddress;
-use sealpost_server::base::config::{BackupArgs, RestoreArgs, VerifyArgs};
 use sealpost_server::operate::maintenance;
+use sealpost_server::operate::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore, OpenError, inspect};
 use sealpost_server::store::{RotateRefreshToken, UploadPrekeys};
 

@@ -1,4 +1,4 @@
-//! Arguments of `move`.
+//! The arguments of `move`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use super::store::{StoreAddress, StoreAddressError, text_of};
+use crate::base::config::{StoreAddress, StoreAddressError, read_store_address};
 
 /// `sealpost-server move`.
 #[derive(Clone, Debug, Args)]
@@ -89,7 +89,7 @@ impl MoveAddress {
     pub fn of(named: Option<&Self>, file: Option<&Path>) -> Result<Self, StoreAddressError> {
         match (named, file) {
             (Some(named), _) => Ok(named.clone()),
-            (None, Some(file)) => text_of(file)?.parse(),
+            (None, Some(file)) => read_store_address(file)?.parse(),
             (None, None) => Err(StoreAddressError::Unknown),
         }
     }

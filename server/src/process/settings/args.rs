@@ -1,65 +1,30 @@
-//! The command line.
+//! The arguments of `serve`.
 
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
+use clap::{Args, ValueEnum};
+use sealpost_api::server::RegistrationPolicy;
 
-use super::maintenance::{BackupArgs, RestoreArgs, VerifyArgs};
-use super::moving::MoveArgs;
-use super::secrets::SecretsArgs;
-use super::{StoreAddress, StoreConfig};
-use crate::domain::address::TrustedProxies;
-use crate::operate::admin::AdminArgs;
-use crate::relay::nats::NatsAddress;
-
-/// `sealpost-server`.
-#[derive(Debug, Parser)]
-#[command(
-    name = "sealpost-server",
-    version,
-    about = "The Sealpost server: end-to-end encrypted messaging on one machine, with nothing else to install.",
-    after_help = "Start it with `sealpost-server serve`. It makes its database, keys and certificate at the first start."
-)]
-pub struct Cli {
-    /// The command to run
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Serve until SIGTERM or SIGINT
-    Serve(Box<ServeArgs>),
-    /// Query or control the running server: invites, users, logins, queues, keys, reload
-    Admin(Box<AdminArgs>),
-    /// Show the database's schema version, or update the schema. `serve` updates it by itself
-    Migrate(MigrateArgs),
-    /// Check that the store cannot lose accepted messages, and say what to change; or check that a running server
-    /// carries messages (--e2e)
-    Doctor(DoctorArgs),
-    /// Copy everything from one kind of store to the other, while no server runs
-    Move(MoveArgs),
-    /// Copy everything that is needed to run again, while the server runs
-    Backup(BackupArgs),
-    /// Make a data folder from a backup; everybody has to log in again
-    Restore(RestoreArgs),
-    /// Check a data folder or a backup, and say which parts can be read
-    Verify(VerifyArgs),
-    /// Create and show the keys that nodes share, and change the keys of access tokens
-    Secrets(SecretsArgs),
-}
+use crate::base::config::{LogFormat, NatsAddress, TrustedProxies};
+use crate::operate::store_args::StoreArgs;
 
 /// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
     /// One JSON object a line.
     Json,
     /// Text for people.
     Human,
+}
+
+impl From<LogFormatArg> for LogFormat {
+    fn from(format: LogFormatArg) -> Self {
+        match format {
+            LogFormatArg::Json => Self::Json,
+            LogFormatArg::Human => Self::Human,
+        }
+    }
 }
 
 /// Who can register.
@@ -71,6 +36,16 @@ pub enum Registration {
     Invite,
     /// Nobody.
     Closed,
+}
+
+impl From<Registration> for RegistrationPolicy {
+    fn from(policy: Registration) -> Self {
+        match policy {
+            Registration::Open => Self::Open,
+            Registration::Invite => Self::Invite,
+            Registration::Closed => Self::Closed,
+        }
+    }
 }
 
 /// `sealpost-server serve`.
@@ -176,102 +151,11 @@ pub struct ServeArgs {
     pub workers: Option<usize>,
     /// The format of log lines [default: human at a terminal, else json]
     #[arg(long, env = "SEALPOST_SERVER_LOG_FORMAT", value_name = "FORMAT")]
-    pub log_format: Option<LogFormat>,
+    pub log_format: Option<LogFormatArg>,
     /// The log lines to write: error, warn, info, debug, or a filter [default: warn,sealpost_server=info]
     #[arg(long, env = "SEALPOST_SERVER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// Print the configuration as TOML and exit
     #[arg(long)]
     pub print_config: bool,
-}
-
-/// The store. `serve` can also read it from a settings file.
-#[derive(Clone, Debug, Default, Args)]
-pub struct StoreArgs {
-    /// The database for accounts and messages: `embedded`, in the data folder, or
-    /// mongodb://host:27017/sealpost?replicaSet=rs0 for many nodes [default: embedded]. Put an address with a password
-    /// into --store-file, because others on this machine can see arguments
-    #[arg(
-        long,
-        env = "SEALPOST_SERVER_STORE",
-        value_name = "STORE",
-        hide_env_values = true,
-        conflicts_with = "store_file"
-    )]
-    pub store: Option<StoreAddress>,
-    /// A file that contains the value of --store
-    #[arg(long, env = "SEALPOST_SERVER_STORE_FILE", value_name = "FILE")]
-    pub store_file: Option<PathBuf>,
-}
-
-impl StoreArgs {
-    /// Returns the store for commands that read only arguments and the environment.
-    #[must_use]
-    pub fn config(&self) -> StoreConfig {
-        StoreConfig { uri: self.store.clone(), uri_file: self.store_file.clone(), ..StoreConfig::default() }
-    }
-}
-
-/// `sealpost-server doctor`.
-#[derive(Clone, Debug, Args)]
-#[command(after_long_help = "\
-EXAMPLES
-  sealpost-server doctor --store-file /etc/sealpost/store
-  sealpost-server doctor --data /var/lib/sealpost --json
-  Two accounts that are made for it go the whole way on the running server, and are deleted:
-  sealpost-server doctor --e2e --data /var/lib/sealpost
-  From another machine, through the proxy, on a server that takes nobody without an invite:
-  sealpost-server doctor --e2e --url https://sealpost.example --invite CODE --invite CODE
-  For a container's health check:
-  sealpost-server doctor --ready --data /data
-
-Without --e2e nothing is changed; `serve` looks at the same before it starts. The exit code is 0 when all is well, else 1. With --e2e
-random bytes go from one account to the other: register, look up, take a bundle, connect, send, deliver, acknowledge, delete, each with the
-time that it took. The accounts are deleted also when a step fails; their names, drawn at random, are never given again.")]
-pub struct DoctorArgs {
-    /// The data folder [default: the user's data folder + sealpost-server].
-    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// The store.
-    #[command(flatten)]
-    pub store: StoreArgs,
-    /// Let two accounts exchange a message over the running server, instead of checking the store
-    #[arg(long)]
-    pub e2e: bool,
-    /// Only ask the running server whether it is ready
-    #[arg(long, conflicts_with = "e2e")]
-    pub ready: bool,
-    /// The URL of the running server, for --e2e and --ready
-    #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:8443")]
-    pub url: String,
-    /// The authorities to trust, PEM [default: the system's, and the built-in one in the data folder]
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// An invite for --e2e if registration needs one; give two [default: made on the server that runs on the data
-    /// folder]
-    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
-    pub invite: Vec<String>,
-    /// Print one JSON object a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `sealpost-server migrate`.
-#[derive(Clone, Debug, Args)]
-#[command(after_long_help = "\
-Prints one JSON object: the version that the database has, the newest one that this program knows, and what is between them.
-`serve` applies what is missing by itself. The embedded store must not be in use; with MongoDB one node at a time does it.")]
-pub struct MigrateArgs {
-    /// The data folder [default: the user's data folder + sealpost-server].
-    #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// The store.
-    #[command(flatten)]
-    pub store: StoreArgs,
-    /// Only print the versions
-    #[arg(long, conflicts_with = "dry_run")]
-    pub status: bool,
-    /// Only print the migrations that would be applied
-    #[arg(long)]
-    pub dry_run: bool,
 }

@@ -20,7 +20,7 @@ pub struct NatsAddress {
 
 /// How the node authenticates.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Login {
+pub(crate) enum Login {
     /// Without credentials, or with the certificate alone.
     Nobody,
     /// With a token.
@@ -114,21 +114,21 @@ fn plain(text: &str) -> Option<Zeroizing<String>> {
 }
 
 impl NatsAddress {
-    pub(super) fn servers(&self) -> &[ServerAddr] {
+    pub(crate) fn servers(&self) -> &[ServerAddr] {
         &self.servers
     }
 
-    pub(super) fn login(&self) -> &Login {
+    pub(crate) fn login(&self) -> &Login {
         &self.login
     }
 
     /// Returns whether all servers are addressed with TLS.
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         self.servers.iter().all(ServerAddr::tls_required)
     }
 
     /// Returns whether all servers are on this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         self.servers.iter().all(|server| {
             let host = server.host();
             host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,126 +1,39 @@
-//! Loads a checked [`Config`] from arguments and file.
+//! The layers: arguments and environment over the file over the defaults.
+//!
+//! This is written by hand because three groups replace each other as a whole, which no merge by keys does: how the
+//! connection is protected, the store's address and the relay's. The environment is clap's layer, so that `--help` names
+//! each variable and a wrong value is refused by its name.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
 use sealpost_api::server::RegistrationPolicy;
-use serde::Deserialize;
 
-use super::args::Registration;
-use super::{
-    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Config, LogConfig, LogFormat, QueueConfig, RelayConfig, SecretsConfig,
-    ServeArgs, StoreConfig, StreamConfig, TlsConfig,
+use super::args::ServeArgs;
+use super::error::LoadError;
+use super::file::FileConfig;
+use crate::base::config::{
+    Config, Limit, LogConfig, LogFormat, RelayConfig, SecretsConfig, StoreConfig, TlsConfig, data_folder,
 };
-use crate::domain::address::TrustedProxies;
-use crate::service::limiter::{Limit, LimitError, LimitTable};
+use crate::operate::store_args::StoreArgs;
+use crate::service::limiter::LimitTable;
 
-/// The largest configuration file that is read.
-const FILE_MAX_BYTES: u64 = 1024 * 1024;
+/// Sockets on one worker. Each costs up to 27 KiB idle with TLS; the descriptor limit is checked against it at start.
+const CONNECTIONS_MAX: usize = 25_000;
+/// Connections of one network: an office behind one address has room, and one machine cannot take them all.
+const CONNECTIONS_PER_ADDRESS: usize = 1_000;
 
-/// Why the configuration cannot be loaded. The texts are for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error("the configuration file {} cannot be read", .0.display())]
-    Read(PathBuf, #[source] std::io::Error),
-    /// The file is larger than any configuration.
-    #[error("the configuration file {} is larger than 1 MiB", .0.display())]
-    TooLarge(PathBuf),
-    /// The file is not a valid configuration.
-    #[error("the configuration file {} is not valid", .0.display())]
-    Parse(PathBuf, #[source] Box<toml::de::Error>),
-    /// A line of `[limits]` cannot be used.
-    #[error("limits.{name} is not valid; `serve --print-config` lists the limits")]
-    Limit {
-        /// The line's name.
-        name: String,
-        /// Why.
-        source: LimitError,
-    },
-    /// The user has no home for the data folder.
-    #[error("there is no data folder for this user; name one with --data")]
-    NoDataFolder,
-    /// A number must not be zero.
-    #[error("{0} must be at least 1")]
-    Zero(&'static str),
-    /// There is a certificate although TLS is off.
-    #[error("a certificate and --plain-http contradict each other; leave one out, or say --plain-http=false")]
-    PlainWithCertificate,
-    /// Plain HTTP on any address is allowed although TLS is on.
-    #[error("--plain-http-anywhere means nothing without --plain-http")]
-    AnywhereWithoutPlain,
-}
-
-/// The file. Every setting is optional, and unknown ones are refused.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileConfig {
-    data: Option<PathBuf>,
-    listen: Option<String>,
-    private_listen: Option<String>,
-    ready_file: Option<PathBuf>,
-    node: Option<String>,
-    registration: Option<RegistrationPolicy>,
-    allowed_origins: Vec<String>,
-    workers: Option<usize>,
-    connections_max: Option<usize>,
-    connections_per_address: Option<usize>,
-    trust_proxy: TrustedProxies,
-    tls: Option<TlsConfig>,
-    log: FileLogConfig,
-    stream: StreamConfig,
-    queue: QueueConfig,
-    store: StoreConfig,
-    relay: RelayConfig,
-    secrets: SecretsConfig,
-    pepper_file: Option<PathBuf>,
-    limits: BTreeMap<String, Limit>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileLogConfig {
-    format: Option<LogFormat>,
-    filter: Option<String>,
-}
-
-/// Merges flags (and environment, which clap has put into them) over the file over the defaults.
+/// Lays the arguments over the file, and the file over the defaults.
 ///
 /// # Errors
-/// [`LoadError`] if a setting is missing, invalid or contradicts another.
-pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
-    let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
-    merge(args, file)
-}
-
-#[cfg(fuzzing)]
-impl Config {
-    /// Returns the settings of a file with this text, without flags.
-    ///
-    /// # Errors
-    /// [`LoadError`] if the text is not a valid configuration.
-    pub fn from_text(text: &str) -> Result<Self, LoadError> {
-        let data = Some(PathBuf::from("/data"));
-        merge(ServeArgs { data, ..ServeArgs::default() }, parse(text, Path::new("-"))?)
-    }
-}
-
-fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
-    let relay = RelayConfig::merge(&args, file.relay);
+/// [`LoadError`]
+pub(super) fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
+    let (relay, store) = (relay(&args, file.relay), store(&args.store, file.store));
     let tls = tls(&args, file.tls)?;
-    let registration = args.registration.map(|policy| match policy {
-        Registration::Open => RegistrationPolicy::Open,
-        Registration::Invite => RegistrationPolicy::Invite,
-        Registration::Closed => RegistrationPolicy::Closed,
-    });
-    let data = match args.data.or(file.data) {
-        Some(data) => data,
-        None => default_data()?,
-    };
+    let data = data_folder(args.data.or(file.data).as_deref())?;
     let format = args
         .log_format
+        .map(LogFormat::from)
         .or(file.log.format)
         .unwrap_or_else(|| if std::io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json });
     let workers =
@@ -148,7 +61,7 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
         private_listen: args.private_listen.or(file.private_listen).unwrap_or_else(|| "127.0.0.1:0".to_owned()),
         ready_file: args.ready_file.or(file.ready_file),
         node: args.node.or(file.node).unwrap_or_else(|| "sealpost".to_owned()),
-        registration: registration.or(file.registration),
+        registration: args.registration.map(RegistrationPolicy::from).or(file.registration),
         allowed_origins,
         workers,
         connections_max,
@@ -161,16 +74,32 @@ fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
         },
         stream: file.stream,
         queue: file.queue,
-        store: StoreConfig {
-            uri: args.store.store.clone().or(file.store.uri.filter(|_| args.store.store_file.is_none())),
-            uri_file: args.store.store_file.or(file.store.uri_file.filter(|_| args.store.store.is_none())),
-            ..file.store
-        },
+        store,
         relay,
         secrets: SecretsConfig { folder: args.secrets.or(file.secrets.folder) },
         pepper_file: args.pepper_file.or(file.pepper_file),
         limits: limits(file.limits)?,
     })
+}
+
+/// An address and a file that holds it are one choice: either of them in the arguments replaces both of the file.
+fn store(args: &StoreArgs, file: StoreConfig) -> StoreConfig {
+    StoreConfig {
+        uri: args.store.clone().or(file.uri.filter(|_| args.store_file.is_none())),
+        uri_file: args.store_file.clone().or(file.uri_file.filter(|_| args.store.is_none())),
+        ..file
+    }
+}
+
+/// As [`store`], for the relay's address.
+fn relay(args: &ServeArgs, file: RelayConfig) -> RelayConfig {
+    RelayConfig {
+        nats: args.relay.clone().or(file.nats.filter(|_| args.relay_file.is_none())),
+        nats_file: args.relay_file.clone().or(file.nats_file.filter(|_| args.relay.is_none())),
+        ca: args.relay_ca.clone().or(file.ca),
+        certificate: args.relay_cert.clone().or(file.certificate),
+        key: args.relay_key.clone().or(file.key),
+    }
 }
 
 /// Returns how connections are protected. Plain HTTP on any address needs two settings that agree; otherwise it is
@@ -200,37 +129,16 @@ fn limits(changed: BTreeMap<String, Limit>) -> Result<BTreeMap<String, Limit>, L
     Ok(table.iter().map(|(name, limit)| (name.rule().name.to_owned(), *limit)).collect())
 }
 
-fn read(path: &Path) -> Result<FileConfig, LoadError> {
-    let failed = |error| LoadError::Read(path.to_owned(), error);
-    if std::fs::metadata(path).map_err(failed)?.len() > FILE_MAX_BYTES {
-        return Err(LoadError::TooLarge(path.to_owned()));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    parse(&text, path)
-}
-
-fn parse(text: &str, path: &Path) -> Result<FileConfig, LoadError> {
-    toml::from_str(text).map_err(|error| LoadError::Parse(path.to_owned(), Box::new(error)))
-}
-
-/// Returns the default data folder.
-///
-/// # Errors
-/// [`LoadError::NoDataFolder`] for a user without a home.
-pub(crate) fn default_data() -> Result<PathBuf, LoadError> {
-    let folders = ProjectDirs::from("", "", "sealpost-server").ok_or(LoadError::NoDataFolder)?;
-    Ok(folders.data_dir().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::config::TrustedProxies;
 
     fn load_with(file: &str, args: ServeArgs) -> Result<Config, LoadError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, file).unwrap();
-        load(ServeArgs { config: Some(path), ..args })
+        merge(args, FileConfig::read(&path)?)
     }
 
     #[test]
