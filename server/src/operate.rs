@@ -1,4 +1,4 @@
-//! What an operator does beside serving: commands on the server's folder, its store, its keys, or the running server.
+//! The operator's commands besides serving: on the server's folder, its store, its keys, or the running server.
 
 pub mod admin;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! The process that serves: builds the layers below, runs them, and tells how they do.
+//! The serving process: it builds the layers below, runs them, and reports on them.
 
 pub mod cli;
 pub mod logging;

@@ -1,6 +1,7 @@
-//! Ends a panic at the edge of the request, stream or task that it happened in. What runs beside it notices nothing.
+//! Catches a panic at the edge of the request, stream or task in which it happened, so that the others are not
+//! affected.
 //!
-//! A panic is a bug all the same: it is counted, and the process's panic hook has logged where it happened.
+//! A panic is still a bug: it is counted, and the process's panic hook has logged its source line.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};

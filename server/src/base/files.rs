@@ -1,4 +1,5 @@
-//! Private files of the data folder: made 0600 in folders made 0700, replaced whole, refused when others may open them.
+//! Private files of the data folder: created with mode 0600 in folders with mode 0700, replaced atomically, and refused
+//! if others can open them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,7 +12,7 @@ pub enum FileError {
     /// The operating system refused.
     #[error("cannot use {}", .0.display())]
     Io(PathBuf, #[source] io::Error),
-    /// Others may open it.
+    /// Others can open the file or folder.
     #[error("{} can be opened by other users (mode {mode:03o}); run: chmod {wanted:03o} {}", path.display(), path.display())]
     LooseMode {
         /// The file or folder.
@@ -23,10 +24,10 @@ pub enum FileError {
     },
 }
 
-/// Makes the folder (and those above it) when it is missing; refuses one that others may open.
+/// Creates the folder and its parents if they are missing. Refuses a folder that others can open.
 ///
 /// # Errors
-/// [`FileError`]
+/// [`FileError`] if the folder cannot be created or has a looser mode.
 pub fn private_folder(path: &Path) -> Result<(), FileError> {
     match DirBuilder::new().mode(0o700).recursive(true).create(path) {
         Ok(()) => refuse_loose(path, 0o700),
@@ -37,23 +38,23 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
 /// Refuses a file or folder that group or others have any right to.
 ///
 /// # Errors
-/// [`FileError`]
+/// [`FileError`] if group or others have any right to it.
 pub fn refuse_loose(path: &Path, wanted: u32) -> Result<(), FileError> {
     let metadata = fs::metadata(path).map_err(|error| FileError::Io(path.to_owned(), error))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(FileError::LooseMode { path: path.to_owned(), mode, wanted }) }
 }
 
-/// Replaces the file whole: a crash leaves the old contents or the new ones, never a part.
+/// Replaces the file atomically: after a crash it has the old contents or the new ones, never a part.
 ///
 /// # Errors
-/// [`FileError`]
+/// [`FileError`] if the file cannot be written.
 pub fn replace(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let unfinished = path.with_file_name(name);
     let write = || -> io::Result<()> {
-        // One that a crash left behind may have another mode.
+        // A file left behind by a crash can have another mode.
         match fs::remove_file(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -73,7 +74,7 @@ pub fn replace(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError>
 /// Reads a text file. Returns `None` if it is larger than `most` bytes.
 ///
 /// # Errors
-/// When it cannot be read.
+/// An error if the file cannot be read.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<Option<String>> {
     if fs::metadata(path)?.len() > most { Ok(None) } else { fs::read_to_string(path).map(Some) }
 }

@@ -1,4 +1,4 @@
-//! What every command asks for before anything else, so that no secret leaves the process by accident.
+//! Process settings that every command makes first, so that no secret leaves the process by accident.
 
 use sealpost_sabotage::{Countermeasure, without};
 use std::io::Write as _;
@@ -7,19 +7,19 @@ use std::panic::{self, PanicHookInfo};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 
-/// Makes new files private, forbids core dumps (they would hold keys, tokens and passwords), and keeps what somebody sent out
-/// of the text of a panic.
+/// Makes new files private, forbids core dumps (they would contain keys, tokens and passwords), and keeps input of
+/// others out of panic messages.
 pub fn begin() {
     umask(Mode::from_raw_mode(0o077));
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if setrlimit(Resource::Core, none).is_err() || set_dumpable_behavior(DumpableBehavior::NotDumpable).is_err() {
-        // Nothing logs yet, and nobody may be there to read it.
+        // Nothing logs yet, and standard error may have no reader.
         let _told = writeln!(std::io::stderr(), "sealpost-server: core dumps could not be forbidden");
     }
     hide_panics();
 }
 
-/// From now on a panic says where it happened and no more: its text may hold what somebody sent.
+/// Sets a panic hook that prints only the source line, because the message can contain input of others.
 pub fn hide_panics() {
     if !planted_talk() {
         panic::set_hook(Box::new(say_where));

@@ -1,5 +1,5 @@
-//! The server's own secrets: files of one folder, 0600, made at the first start. Many nodes share them, and never by way of
-//! the database: a thief of it must not be able to sign tokens or to look up retired names.
+//! The server's own secrets: files of one folder with mode 0600, created at the first start. Many nodes share them, but
+//! never through the database, because a thief of it must not be able to sign tokens or look up retired names.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -27,13 +27,13 @@ use token_keys::TokenKeys;
 
 const TOKEN_KEYS: &str = "token_keys.json";
 const RETIRED_NAMES_KEY: &str = "retired_names.key";
-/// Held while files are made, so that of nodes that start at once on a shared folder one makes them.
+/// Locked while files are created, so that only one of several nodes that start on a shared folder creates them.
 const MAKING: &str = "making.lock";
-/// There until the first start has told the operator everything; a crash before that must not lose the first invite.
+/// Exists until the first start has told the operator everything, so that a crash does not lose the first invite.
 const FIRST_START: &str = "first_start";
-/// More would be no pepper but a mistake.
+/// The longest pepper. A longer file is a mistake.
 const PEPPER_MAX_BYTES: usize = 1024;
-/// Fewer can be guessed.
+/// The shortest pepper. A shorter one could be guessed.
 const PEPPER_MIN_BYTES: usize = 16;
 
 /// Why the secrets cannot be used. The texts are for the operator and name no secret.
@@ -45,27 +45,27 @@ pub enum SecretsError {
     /// A file cannot be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// A file is not what it should be.
+    /// A file is damaged.
     #[error("{} is damaged; restore it from a backup", .0.display())]
     Damaged(PathBuf),
-    /// A file that is made once is gone.
+    /// A file that is created only once is missing.
     #[error("{} is gone; without it the names of deleted accounts would be free again; restore it from a backup", .0.display())]
     Missing(PathBuf),
     /// The folder cannot be locked.
     #[error("cannot lock {}", .0.display())]
     Lock(PathBuf, #[source] std::io::Error),
-    /// A new key waits already.
+    /// A new key is already waiting.
     #[error("a new key waits already: once every node has reloaded it, run `sealpost-server secrets use-key`")]
     Waiting,
-    /// No new key waits.
+    /// No new key is waiting.
     #[error("no new key waits: `sealpost-server secrets add-key` makes one")]
     NoneWaits,
-    /// It is no fingerprint.
+    /// The text is not a fingerprint.
     #[error(
         "a fingerprint has 64 hexadecimal digits; `serve` names it when it refuses, and `secrets show` shows those of the keys here"
     )]
     Fingerprint,
-    /// Another secret than the nodes of this store have.
+    /// A secret differs from that of the other nodes of this store.
     #[error(transparent)]
     Disagreed(#[from] agreed::Disagreed),
     /// The pepper has a wrong length.
@@ -73,7 +73,7 @@ pub enum SecretsError {
     PepperLength(PathBuf),
 }
 
-/// Where they are.
+/// The folders of the secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     /// The folder with the keys.
@@ -93,7 +93,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads them, and makes those that are missing.
+    /// Reads the secrets, and creates the missing ones.
     pub(crate) fn load(places: &Places, random: &dyn Random) -> Result<Self, SecretsError> {
         let folder = &places.folder;
         usable_folder(folder)?;
@@ -110,17 +110,17 @@ impl Secrets {
         })
     }
 
-    /// The keys of access tokens; the last one signs.
+    /// Returns the keys of access tokens; the last one signs.
     pub(crate) fn token_keys(&self) -> Vec<TokenKey> {
         self.token_keys.in_order()
     }
 
-    /// Whether this is the first start, or none came to [`Self::told`] yet.
+    /// Returns whether this is the first start, or no earlier one got to [`Self::told`].
     pub(crate) fn is_new(&self) -> bool {
         self.first_start.exists()
     }
 
-    /// The operator has been told what only the first start tells.
+    /// Records that the operator has been told everything that only the first start tells.
     pub(crate) fn told(&self) -> Result<(), SecretsError> {
         match fs::remove_file(&self.first_start) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -131,8 +131,8 @@ impl Secrets {
     }
 }
 
-/// Makes the folder where it is missing. Others may look into one that is there, because the files are private; they must not
-/// be able to put other files there.
+/// Creates the folder if it is missing. Others can look into an existing one, because the files are private, but must
+/// not be able to add files.
 fn usable_folder(folder: &Path) -> Result<(), SecretsError> {
     if !folder.exists() {
         return Ok(private_folder(folder)?);
@@ -145,7 +145,8 @@ fn usable_folder(folder: &Path) -> Result<(), SecretsError> {
     Err(FileError::LooseMode { path: folder.to_owned(), mode, wanted: 0o700 }.into())
 }
 
-/// Makes the files that are missing; whether there were any. `first` comes before the last of them, where that is new.
+/// Creates the missing files. Returns whether there were any. Calls `first` before it creates the last of them, if that
+/// one is new.
 fn make(
     folder: &Path,
     random: &dyn Random,
@@ -153,7 +154,7 @@ fn make(
 ) -> Result<bool, SecretsError> {
     let (keys_path, names_path) = (folder.join(TOKEN_KEYS), folder.join(RETIRED_NAMES_KEY));
     let complete = || keys_path.exists() && names_path.exists();
-    // A folder that is complete may be one that nothing can be written to.
+    // A complete folder can be read-only.
     if complete() {
         return Ok(false);
     }
@@ -163,7 +164,7 @@ fn make(
     }
     let is_new = !keys_path.exists();
     if !names_path.exists() {
-        // It is made first and never again: with another key every retired name could be registered anew.
+        // It is created first and never again, because with another key every retired name could be registered anew.
         if !is_new {
             return Err(SecretsError::Missing(names_path));
         }
@@ -176,7 +177,7 @@ fn make(
     Ok(true)
 }
 
-/// Holds the folder against others who make or change its files, until the file is dropped.
+/// Locks the folder against others who create or change its files, until the returned file is dropped.
 fn hold(folder: &Path) -> Result<File, SecretsError> {
     let path = folder.join(MAKING);
     let failed = |error| SecretsError::Lock(path.clone(), error);
@@ -185,18 +186,18 @@ fn hold(folder: &Path) -> Result<File, SecretsError> {
     Ok(file)
 }
 
-/// The key of retired names that a folder has.
+/// Reads the key of retired names of a folder.
 ///
 /// # Errors
-/// [`SecretsError`]
+/// [`SecretsError`] if the file cannot be used.
 pub fn read_retired_names_key(folder: &Path) -> Result<RetiredNamesKey, SecretsError> {
     Ok(RetiredNamesKey::from_bytes(*read_names_key(folder)?))
 }
 
-/// Writes new keys for access tokens in place of what a data folder has: no token issued before is good any more.
+/// Replaces the keys of access tokens of a data folder by new ones. Earlier tokens are then invalid.
 ///
 /// # Errors
-/// [`SecretsError`]
+/// [`SecretsError`] if the file cannot be written.
 pub fn write_new_token_keys(data: &Path, random: &dyn Random) -> Result<(), SecretsError> {
     write_token_keys(&data.join(TOKEN_KEYS), &TokenKeys::generate(random))
 }

@@ -24,7 +24,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What to do.
+/// The commands of `sealpost-server`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve until SIGTERM or SIGINT

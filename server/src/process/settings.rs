@@ -1,4 +1,4 @@
-//! From the command line, the environment and a TOML file to a checked [`Config`].
+//! Loads a checked [`Config`] from the command line, the environment and a TOML file.
 
 use crate::base::config::Config;
 
@@ -11,11 +11,11 @@ pub use args::ServeArgs;
 pub use error::LoadError;
 use file::FileConfig;
 
-/// Reads the file that the arguments name, and lays the arguments over it and it over the defaults. The environment is in the
-/// arguments: clap has put it there.
+/// Reads the file that the arguments name, and merges arguments over the file over the defaults. The arguments include
+/// the environment, because clap adds it.
 ///
 /// # Errors
-/// [`LoadError`]
+/// [`LoadError`] if the file or a setting is invalid.
 pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
     let file = args.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default();
     layers::merge(args, file)
@@ -24,7 +24,7 @@ pub fn load(args: ServeArgs) -> Result<Config, LoadError> {
 /// Returns the configuration that a file with this text gives without any argument but the data folder.
 ///
 /// # Errors
-/// [`LoadError`]
+/// [`LoadError`] if the text or a setting is invalid.
 #[cfg(fuzzing)]
 pub fn from_text(text: &str) -> Result<Config, LoadError> {
     let args = ServeArgs { data: Some("/data".into()), ..ServeArgs::default() };

@@ -1,15 +1,15 @@
-//! The data folder where none is named.
+//! The default data folder.
 
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-/// This user has no home in which the data folder could be.
+/// The user has no home for the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no data folder for this user; name one with --data")]
 pub struct NoDataFolder;
 
-/// Returns the data folder that is named, or else the one of this user.
+/// Returns the named data folder, or the default one of this user.
 ///
 /// # Errors
 /// [`NoDataFolder`] if none is named and this user has no home.

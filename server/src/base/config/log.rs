@@ -1,22 +1,22 @@
-//! How log lines look.
+//! The settings of log lines.
 
 use serde::{Deserialize, Serialize};
 
-/// How log lines look.
+/// The settings of log lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogConfig {
-    /// JSON or for people.
+    /// The format: JSON or text for people.
     pub format: LogFormat,
-    /// A filter as of tracing's `EnvFilter`, for example `info` or `sealpost_server=debug`.
+    /// A filter in the form of tracing's `EnvFilter`, for example `info` or `sealpost_server=debug`.
     pub filter: String,
 }
 
-/// The form of log lines.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Human,
 }

@@ -1,12 +1,12 @@
-//! Quotas of one device's queue.
+//! The quotas of one device's queue.
 
 use sealpost_api::limits::{QUEUE_MAX_BYTES, QUEUE_MAX_MESSAGES};
 use serde::{Deserialize, Serialize};
 
-/// What one sender account may take of one device's queue: a tenth, so that ten strangers are needed to fill it.
+/// The most messages of one sender account in a device's queue: a tenth, so that it takes ten strangers to fill it.
 const SENDER_SHARE_MESSAGES: u64 = QUEUE_MAX_MESSAGES / 10;
 
-/// Quotas of one device's queue.
+/// The quotas of one device's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {

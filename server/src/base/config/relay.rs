@@ -1,4 +1,4 @@
-//! How a node hears of the others.
+//! The settings of the relay between nodes.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::nats::NatsAddress;
 
-/// How a node hears of the others.
+/// The settings of the relay between nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelayConfig {
-    /// Where NATS is. Never printed, because it may hold a password.
+    /// The address of NATS. It can contain a password, so it is never printed.
     #[serde(skip_serializing)]
     pub nats: Option<NatsAddress>,
-    /// A file that holds it.
+    /// A file that contains the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_file: Option<PathBuf>,
-    /// The authorities that its certificate may be from, PEM; the system's when absent.
+    /// The authorities that can issue the relay's certificate, PEM; without it the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// The node's own certificate, PEM, where NATS asks for one.
+    /// The node's own certificate, PEM, if NATS asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<PathBuf>,
     /// Its private key, PEM.

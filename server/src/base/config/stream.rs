@@ -1,16 +1,16 @@
-//! Times of the stream.
+//! The times of streams.
 
 use serde::{Deserialize, Serialize};
 
-/// Times of the stream, in ms.
+/// The times of streams, in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StreamConfig {
     /// The time between two pings.
     pub ping_millis: u64,
-    /// How long a peer may read nothing before its stream is closed.
+    /// How long a peer can read nothing before its stream is closed.
     pub write_timeout_millis: u64,
-    /// How long a browser may take to send its first frame, which holds its token.
+    /// How long a browser can take to send its first frame, which contains its token.
     pub auth_timeout_millis: u64,
 }
 

@@ -1,10 +1,10 @@
-//! How the connection is protected.
+//! The protection of connections.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// How the connection is protected.
+/// The protection of connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "mode", deny_unknown_fields)]
 pub enum TlsConfig {

@@ -1,4 +1,4 @@
-//! `sealpost-server admin`: from arguments to a question, and from the answer to what is printed.
+//! `sealpost-server admin`: turns arguments into a question, and prints the answer.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -14,11 +14,11 @@ use super::print;
 use super::protocol::{Failure, Request};
 use crate::base::config::{NoDataFolder, data_folder};
 
-/// Refused or failed.
+/// The exit code for a refusal or failure.
 const FAILED: u8 = 1;
-/// Wrong arguments, as clap has it.
+/// The exit code for wrong arguments, the same as clap's.
 const USAGE: u8 = 2;
-/// Nobody to ask.
+/// The exit code if no server runs.
 const NOT_RUNNING: u8 = 3;
 
 /// Why nothing was asked.
@@ -56,7 +56,7 @@ impl CommandError {
     }
 }
 
-/// Does what the arguments say, and prints the answer.
+/// Runs the command and prints the answer.
 #[must_use]
 pub fn run(args: &AdminArgs) -> ExitCode {
     let Err(error) = act(args) else { return ExitCode::SUCCESS };
@@ -115,7 +115,7 @@ fn request(command: &AdminCommand) -> Result<Request, CommandError> {
     })
 }
 
-/// What is asked before something that cannot be undone.
+/// Returns the question to ask before an act that cannot be undone.
 fn question(command: &AdminCommand) -> Option<String> {
     match command {
         AdminCommand::Users(Users::Delete { user }) => Some(format!(
@@ -147,7 +147,7 @@ fn confirm(question: &str, yes: bool) -> Result<(), CommandError> {
     if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(CommandError::Declined) }
 }
 
-/// The file's one line, without its end.
+/// Reads the file's only line, without its line end.
 fn read_password(path: &Path) -> Result<Password, CommandError> {
     use std::io::Read as _;
     let failed = |error| CommandError::PasswordFile(path.display().to_string(), error);

@@ -1,4 +1,4 @@
-//! Files of a data folder and of a backup: copied durably, for their owner alone.
+//! Files of a data folder and of a backup, copied durably and readable by their owner only.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -10,15 +10,15 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Bytes read at once.
+/// The bytes that are read at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 /// The folder of the certificate authority, in the data folder and in a backup.
 const TLS: &str = "tls";
-/// Without it the names of deleted accounts would be free again, and no server starts.
+/// The key of retired names. Without it the names of deleted accounts would be free again, and no server starts.
 pub(super) const RETIRED_NAMES_KEY: &str = "retired_names.key";
-/// What a data folder has beside its database that cannot be made anew: the key above, and the authority, which clients have
-/// pinned. The keys of access tokens are not among it: a restore draws new
-/// ones. Nor is the pepper, which whoever finds a backup must not have.
+/// The files of a data folder besides its database that cannot be made again: the key above, and the authority, which
+/// clients have pinned. The keys of access tokens are not among them, because a restore draws new ones. Nor is the
+/// pepper, which a thief of a backup must not have.
 const KEPT: [&str; 3] = [RETIRED_NAMES_KEY, "tls/ca.pem", "tls/ca.key"];
 
 /// One file of a backup.
@@ -28,21 +28,21 @@ pub(super) struct Entry {
     /// Its path in the backup.
     pub(super) name: String,
     pub(super) bytes: u64,
-    /// In hex.
+    /// Its SHA-256 in hex.
     pub(super) sha256: String,
 }
 
-/// The names among [`KEPT`] that a folder has.
+/// Returns the names of [`KEPT`] that a folder has.
 pub(super) fn kept(folder: &Path) -> impl Iterator<Item = &'static str> + '_ {
     KEPT.into_iter().filter(|name| folder.join(name).exists())
 }
 
-/// Whether a name stays inside of the folder that it is joined to.
+/// Returns whether a name stays inside the folder that it is joined to.
 pub(super) fn is_inside(name: &str) -> bool {
     !name.is_empty() && Path::new(name).components().all(|component| matches!(component, Component::Normal(_)))
 }
 
-/// Size and hash of a file as it is now.
+/// Computes the present size and hash of a file.
 pub(super) fn entry(folder: &Path, name: &str) -> Result<Entry> {
     let path = folder.join(name);
     let mut file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -56,7 +56,8 @@ pub(super) fn entry(folder: &Path, name: &str) -> Result<Entry> {
     Ok(Entry { name: name.to_owned(), bytes, sha256: hex::encode(hash.finalize()) })
 }
 
-/// Copies one file into a folder that has none of this name; durable when it returns, but for the folder's entry.
+/// Copies a file into a folder that has no file of this name. The copy is durable when this returns, except for the
+/// folder's entry.
 pub(super) fn copy(from: &Path, to: &Path, name: &str) -> Result<()> {
     let (source, target) = (from.join(name), to.join(name));
     if let Some(folder) = target.parent() {
@@ -72,7 +73,7 @@ pub(super) fn copy(from: &Path, to: &Path, name: &str) -> Result<()> {
     run().with_context(|| format!("cannot copy {} to {}", source.display(), target.display()))
 }
 
-/// Makes the names in a folder durable, and those in its `tls`.
+/// Makes the entries of a folder durable, and those of its `tls`.
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     let sync = |path: &Path| {
         File::open(path).and_then(|file| file.sync_all()).with_context(|| format!("cannot sync {}", path.display()))
@@ -84,7 +85,7 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     sync(folder)
 }
 
-/// The same for the folder that holds `path`.
+/// Makes the entries of the folder that contains `path` durable.
 pub(super) fn sync_parent(path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
@@ -92,8 +93,8 @@ pub(super) fn sync_parent(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a folder in place of one that an earlier run may have left, and holds it until the file is dropped. Another run that
-/// holds it still is left alone.
+/// Creates a folder in place of one that an earlier run left, and locks it until the returned file is dropped. It fails
+/// if another run still has the lock.
 pub(super) fn begin_folder(path: &Path) -> Result<File> {
     let hold = || -> Result<File> {
         let folder = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -110,7 +111,7 @@ pub(super) fn begin_folder(path: &Path) -> Result<File> {
     hold()
 }
 
-/// Removes a folder that an earlier run may have left.
+/// Removes a folder that an earlier run left.
 pub(super) fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

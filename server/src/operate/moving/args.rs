@@ -24,23 +24,24 @@ that keeps servers from starting on it. One-time prekeys are not carried, becaus
 The keys that the server keeps in files stay in files: start it on the target with the same data folder (or secrets) as before. A move that
 was killed is taken up by running it again; a target that holds anything else is refused. Nobody is logged out.")]
 pub struct MoveArgs {
-    /// The store to carry away: embedded:DIR or mongodb://…. One with a password belongs into --from-file: others on this machine
-    /// see arguments.
+    /// The store to copy: embedded:DIR or mongodb://…. Put an address with a password into --from-file, because others
+    /// on this machine can see arguments
     #[arg(long, value_name = "STORE", required_unless_present = "from_file", conflicts_with = "from_file")]
     pub from: Option<MoveAddress>,
-    /// A file that holds what --from takes.
+    /// A file that contains the value of --from
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
-    /// The store to fill, in which nothing was ever stored: embedded:DIR or mongodb://….
+    /// The store to fill, in which nothing was ever stored: embedded:DIR or mongodb://…
     #[arg(long, value_name = "STORE", required_unless_present = "to_file", conflicts_with = "to_file")]
     pub to: Option<MoveAddress>,
-    /// A file that holds what --to takes.
+    /// A file that contains the value of --to
     #[arg(long, value_name = "FILE")]
     pub to_file: Option<PathBuf>,
     /// The folder with retired_names.key [default: the folder of the embedded store].
     #[arg(long, value_name = "DIR")]
     pub secrets: Option<PathBuf>,
-    /// No node uses the source, nor will until this is done; only with a MongoDB, of which this program cannot be sure.
+    /// Confirm that no node uses the source, and none will until this is done; needed for MongoDB, where the program
+    /// cannot be sure
     #[arg(long)]
     pub source_is_stopped: bool,
     /// Print one JSON object a line.
@@ -48,7 +49,7 @@ pub struct MoveArgs {
     pub json: bool,
 }
 
-/// A store to move. It may hold a password, so that it is never printed.
+/// A store to move. It can contain a password, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MoveAddress {
     /// In this folder.
@@ -82,10 +83,10 @@ impl FromStr for MoveAddress {
 }
 
 impl MoveAddress {
-    /// The one that is named, or that the file holds.
+    /// Returns the named store, or the one in the file.
     ///
     /// # Errors
-    /// [`StoreAddressError`]
+    /// [`StoreAddressError`] if there is no valid address.
     pub fn of(named: Option<&Self>, file: Option<&Path>) -> Result<Self, StoreAddressError> {
         match (named, file) {
             (Some(named), _) => Ok(named.clone()),

@@ -1,5 +1,5 @@
-//! That all nodes of a store have the same secrets. The store keeps fingerprints, each keyed with the key of retired names, so
-//! that whoever reads the database can neither learn a secret from them nor try guesses.
+//! Checks that all nodes of a store have the same secrets. The store keeps fingerprints, each keyed with the key of
+//! retired names, so that a reader of the database can neither learn a secret from them nor test guesses.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -9,19 +9,19 @@ use super::{Secrets, SecretsError};
 use crate::service::tokens::TokenKey;
 use crate::store::{Fact, NodeStore, StoreError};
 
-/// How often the agreement on a key is tried when other nodes change it at the same time.
+/// How often a node tries to agree on a key while other nodes change it.
 const TRIES: u32 = 8;
 
 /// This node's secrets are not those of the other nodes of its store. The texts are for the operator and name no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreed {
-    /// Another key of retired names.
+    /// The key of retired names differs.
     #[error(
         "retired_names.key is not the one that this store has been used with, and names of deleted accounts would be free \
          again; copy the secrets folder of a node that serves, or of its backup, and name it with --secrets"
     )]
     NamesKey,
-    /// Another pepper.
+    /// The pepper differs.
     #[error(
         "--pepper-file holds another secret than this store has been used with, or one of the two has none, and no password \
          could be compared; every node needs the same file"
@@ -62,7 +62,7 @@ impl Fingerprint {
         }
     }
 
-    /// Of a key of access tokens, as it is shown.
+    /// Computes the fingerprint of a key of access tokens, in the form that is shown.
     pub(super) fn token_key(&self, key: &TokenKey) -> Result<String, SecretsError> {
         Ok(hex::encode(self.of("sealpost fingerprint: token key", &[key.id().as_str().as_bytes(), key.seed()])?))
     }
@@ -73,7 +73,7 @@ pub(crate) struct Fingerprints {
     names_key: [u8; 32],
     pepper: [u8; 32],
     signing: [u8; 32],
-    /// Of all keys that it believes, and of those that these replaced.
+    /// The fingerprints of all accepted keys, and of those that these replaced.
     known: Vec<[u8; 32]>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) enum AgreeError {
 }
 
 impl Secrets {
-    /// What the store may know of them.
+    /// Returns the fingerprints that the store can know.
     pub(crate) fn fingerprints(&self) -> Result<Fingerprints, SecretsError> {
         let of = |key| self.fingerprint.token_key(key).and_then(|text| parse(&text));
         let signing = self.token_keys.signing().map(of).transpose()?.ok_or(SecretsError::Fingerprint)?;
@@ -112,11 +112,11 @@ pub(super) fn parse(text: &str) -> Result<[u8; 32], SecretsError> {
 }
 
 impl Fingerprints {
-    /// Compares them with what the nodes of the store have agreed on; the first node decides. `many`: whether there may be
-    /// others whose tokens this one must believe.
+    /// Compares the fingerprints with those that the nodes of the store have agreed on; the first node decides. `many`
+    /// says whether there can be other nodes whose tokens this one must accept.
     pub(crate) async fn agree(&self, store: &(impl NodeStore + ?Sized), many: bool) -> Result<(), AgreeError> {
         match self.agree_on_all(store, many).await {
-            // A single node starts on a full disk, to deliver what it has; the next start says the first word.
+            // A single node can start on a full disk, to deliver what it has. The next start records the agreement.
             Err(AgreeError::Store(StoreError::DiskFull)) if !many => Ok(()),
             agreed => agreed,
         }

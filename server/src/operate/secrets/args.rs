@@ -21,10 +21,10 @@ EXAMPLES
   When a key may be known to others: at once, for every node, and then all nodes are started again:
       sealpost-server secrets replace-keys --secrets /etc/sealpost/secrets")]
 pub struct SecretsArgs {
-    /// What to do.
+    /// The command to run
     #[command(subcommand)]
     pub command: SecretsCommand,
-    /// The folder [default: the data folder].
+    /// The folder with the keys [default: the data folder]
     #[arg(long, env = "SEALPOST_SERVER_SECRETS", value_name = "DIR", global = true)]
     pub secrets: Option<PathBuf>,
     /// The data folder [default: the user's data folder + sealpost-server].
@@ -38,19 +38,20 @@ pub struct SecretsArgs {
 /// What to do with the keys.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum SecretsCommand {
-    /// Make the folder with new keys; what is there already stays.
+    /// Create the folder with new keys; existing files stay
     Init,
-    /// Show which keys there are, by their fingerprints.
+    /// Show the keys by their fingerprints
     Show,
-    /// Add a key that nodes believe and do not sign with yet.
+    /// Add a key that nodes accept and do not sign with yet
     AddKey,
     /// Sign with the key that was added last.
     UseKey,
-    /// Believe only the key that is signed with, and one that was just added.
+    /// Accept only the key that signs, and a key that was just added
     DropKeys,
-    /// Put one new key in place of all: no access token issued before is good any more. Clients fetch new ones.
+    /// Replace all keys by a new one. Earlier access tokens become invalid, and clients fetch new ones
     ReplaceKeys {
-        /// The fingerprint of the key that the cluster signs with, where its file is lost; `serve` names it when it refuses.
+        /// The fingerprint of the key that the cluster signs with, if its file is lost; `serve` prints it when it
+        /// refuses to start
         #[arg(long, value_name = "FINGERPRINT")]
         replaces: Option<String>,
     },

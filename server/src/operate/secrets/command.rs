@@ -1,4 +1,4 @@
-//! `sealpost-server secrets`: making, showing and changing the keys.
+//! `sealpost-server secrets`: creates, shows and changes the keys.
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -9,11 +9,11 @@ use super::{Fingerprint, TOKEN_KEYS, agreed, hold, make, read_keys, usable_folde
 use crate::base::config::data_folder;
 use crate::domain::clock::SystemRandom;
 
-/// What is printed.
+/// The printed object.
 #[derive(Serialize)]
 struct Printed {
     folder: String,
-    /// Whether keys were made that were missing.
+    /// Whether missing keys were created.
     made: bool,
     token_keys: Vec<PrintedKey>,
 }
@@ -26,10 +26,10 @@ struct PrintedKey {
     state: &'static str,
 }
 
-/// Does what was asked for, and prints the keys by their fingerprints.
+/// Runs the command, and prints the keys by their fingerprints.
 ///
 /// # Errors
-/// When the folder cannot be used; the text is for the operator.
+/// An error for the operator if the folder cannot be used.
 pub fn run(args: &SecretsArgs) -> Result<()> {
     let folder = data_folder(args.secrets.as_deref().or(args.data.as_deref()))?;
     let made = if args.command == SecretsCommand::Init {

@@ -1,4 +1,4 @@
-//! Answers to the operator's questions, each noted in the audit log.
+//! Answers the operator's questions, and records each in the audit log.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::service::{ServiceError, Services};
 use crate::store::{AccountRecord, DeviceRecord, SessionRecord};
 
 const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
-/// Bytes of an invite's hash in its id: enough that no two are alike, and short enough to type a part of.
+/// The bytes of an invite's hash in its id: enough to be distinct, and short enough to type a part.
 const INVITE_ID_BYTES: usize = 8;
 
 /// See [`Acts`].
@@ -30,7 +30,7 @@ pub(super) struct Operator {
     pub(super) started_at: UnixMillis,
 }
 
-/// An answer, and whom or what it is about.
+/// An answer, and the account or invite that it is about.
 type Done = Result<(Reply, Option<String>), Failure>;
 
 impl Acts for Operator {
@@ -47,7 +47,7 @@ impl Acts for Operator {
 }
 
 impl Operator {
-    /// A reload that a signal asked for.
+    /// Reloads because of a signal.
     pub(super) async fn reload_by_signal(&self) {
         let outcome = self.act(rustix::process::geteuid().as_raw(), Request::Reload).await;
         if let Err(failure) = outcome {
@@ -212,8 +212,8 @@ impl Operator {
     }
 }
 
-/// What the audit log calls it; `None` for what says nothing of anybody and changes nothing, so that a script which asks
-/// every minute does not push the others out of the log.
+/// Returns the act's name in the audit log. Returns `None` for acts that concern nobody and change nothing, so that a
+/// script that asks every minute does not push others out of the log.
 const fn name(request: &Request) -> Option<&'static str> {
     match request {
         Request::InvitesCreate { .. } => Some("invites_create"),

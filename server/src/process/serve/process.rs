@@ -1,15 +1,16 @@
-//! What the process asks of the operating system before it serves.
+//! Settings of the operating system that the process makes before it serves.
 
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost_sabotage::{Countermeasure, refuses};
 
-/// Descriptors for the database, its log, listeners, threads' pollers and calls in hand.
+/// The descriptors for the database, its log, listeners, pollers and calls in progress.
 const OTHER_DESCRIPTORS: u64 = 256;
-/// Below this many connections a worker there is no point in starting.
+/// The fewest connections of a worker with which the server starts.
 const CONNECTIONS_MIN: u64 = 16;
 
-/// Raises the limit of descriptors as far as it goes. Returns how many connections a worker may have: `connections_max`, or what the descriptors allow.
+/// Raises the limit of descriptors as far as possible. Returns the connections for each worker: `connections_max`, or
+/// what the descriptors allow.
 pub(super) fn prepare(workers: usize, connections_max: usize) -> Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum

@@ -1,5 +1,5 @@
-//! The public listener: actix's own server with one thing before it, the cap on connections of one network. It is looked at
-//! before TLS and before the first byte is read, so that a connection too many costs no handshake.
+//! The public listener: actix's server with a cap on the connections of one network. The cap is checked before TLS and
+//! before the first byte is read, so that an excess connection costs no handshake.
 
 use sealpost_sabotage::{Countermeasure, or_planted};
 use std::net::TcpListener;
@@ -28,18 +28,19 @@ use crate::edge::ws::{OriginPolicy, UpgradeFailed, Upgrades, with_streams};
 use crate::service::Services;
 use crate::service::places::Places;
 
-/// A head that comes more slowly than this is not waited for (slowloris).
+/// The longest time for a request's head (slowloris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A TLS handshake likewise.
+/// The longest time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that ends may still say this long what nobody reads, so that the last answer is not lost with it.
+/// How long an ending connection can still deliver its last answer.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-/// An idle HTTP connection is kept this long.
+/// How long an idle HTTP connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// From the end of an answer to the end of the next head: what is idle for as long as it may be has yet the time of a head.
+/// The longest time from the end of an answer to the end of the next head: the allowed idle time plus the time for a
+/// head.
 const REQUEST_GAP: Duration = KEEP_ALIVE.saturating_add(HEAD_TIMEOUT);
 
-/// Begins to serve. `connections_max` is for each worker.
+/// Starts serving. `connections_max` is for each worker.
 pub(super) fn start(
     config: &Config,
     connections_max: usize,
@@ -55,7 +56,7 @@ pub(super) fn start(
     };
     let share = share(config, connections_max);
     let shared = web::Data::new(Http::new(services, settings).with_streams(Places::new(share)));
-    // All who come through a proxy share its address; there the streams alone are counted, by the client that it names.
+    // Clients behind a proxy share its address, so only their streams are counted, by the client that the proxy names.
     let (places, proxies) = (Places::new(share), config.trust_proxy.clone());
     let tls = certificates.map(|certificates| certificates.server_config()).transpose()?;
 
@@ -83,10 +84,10 @@ pub(super) fn start(
     Ok(handle)
 }
 
-/// Serves an application without TLS, without caps on connections and with as many workers, as the tests of its parts do.
+/// Serves an application without TLS and without caps, with the given number of workers, as the tests of its parts do.
 ///
 /// # Errors
-/// The listener cannot be used.
+/// An error if the listener cannot be used.
 pub fn serve_plain<A, S>(
     listener: TcpListener,
     workers: usize,
@@ -109,7 +110,7 @@ where
     Ok(server?.run())
 }
 
-/// The HTTP service of one worker: the application for requests, and for those that ask for an upgrade.
+/// Creates the HTTP service of one worker: the application for requests and for upgrades.
 #[expect(clippy::type_complexity, reason = "actix's factories have no shorter names")]
 fn http_service<T, A, S>(
     app: impl Fn() -> A,
@@ -165,13 +166,13 @@ where
         .finish(app())
 }
 
-/// What one network may have open: what is configured, and never more than half of all there is.
+/// Returns the most open connections of one network: the configured number, and never more than half of all.
 fn share(config: &Config, connections_max: usize) -> usize {
     config.connections_per_address.min(connections_max.saturating_mul(config.workers) / 2).max(1)
 }
 
-/// Closes a connection at once whose network has all its places; any other keeps its place until it ends, or until its next
-/// request is too long in coming. Those of trusted proxies take none.
+/// Closes a connection at once if its network has no free place. Any other keeps its place until it ends, or until its
+/// next request takes too long. Connections of trusted proxies take no place.
 fn limited<F>(
     places: Arc<Places>,
     proxies: TrustedProxies,

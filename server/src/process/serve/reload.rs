@@ -1,7 +1,7 @@
-//! Reading the configuration file and the certificate again while the server runs.
+//! Reloads the configuration file and the certificate while the server runs.
 //!
-//! Rate limits, the log filter, the certificate and the keys of access tokens change at once; everything else is named and waits for a restart. What is
-//! not valid changes nothing.
+//! Rate limits, the log filter, the certificate and the keys of access tokens change at once. Other changed settings
+//! are reported and need a restart. Invalid settings change nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ enum ReloadError {
     Tokens(#[from] TokensError),
 }
 
-/// What it takes to read them again.
+/// Everything that a reload needs.
 pub(super) struct Reload {
     pub(super) args: ServeArgs,
     pub(super) current: Mutex<Config>,
@@ -52,7 +52,7 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reads them again, and says what has changed.
+    /// Reloads, and returns what has changed.
     pub(super) async fn run(&self) -> Result<Reloaded, Failure> {
         self.try_run().await.map_err(|error| {
             let mut text = format!("nothing was changed: {error}");
@@ -70,7 +70,7 @@ impl Reload {
         secrets.fingerprints()?.agree(self.core.store.as_ref(), self.is_shared).await?;
         let mut current = self.current.lock();
         let fresh = load(self.args.clone())?;
-        // All that can fail comes before the first change.
+        // Everything that can fail comes before the first change.
         let (table, filter) = (LimitTable::changed(&fresh.limits)?, LogControl::parse(&fresh.log.filter)?);
         let now = self.core.clock.now();
         let certificate_changed = match &self.certificates {
@@ -101,7 +101,7 @@ impl Reload {
     }
 }
 
-/// The settings that differ, as `name` or `section.name`.
+/// Returns the settings that differ, as `name` or `section.name`.
 fn differences(current: &Config, fresh: &Config) -> Vec<String> {
     let table = |config| Table::try_from(config).unwrap_or_default();
     let (current, fresh) = (table(current), table(fresh));

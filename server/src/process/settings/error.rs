@@ -1,4 +1,4 @@
-//! Why there is no configuration.
+//! Why the configuration cannot be loaded.
 
 use std::path::PathBuf;
 

@@ -12,10 +12,10 @@ use crate::base::config::{
 };
 use crate::base::files::read_bounded;
 
-/// The largest configuration file worth reading.
+/// The largest configuration file that is read.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
-/// A configuration file. Everything may be left out; a name that is not known is refused.
+/// A configuration file. Every setting is optional, and unknown names are refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FileConfig {

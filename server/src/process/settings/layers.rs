@@ -1,8 +1,8 @@
-//! The layers: arguments and environment over the file over the defaults.
+//! Merges arguments and environment over the file over the defaults.
 //!
-//! This is written by hand because three groups replace each other as a whole, which no merge by keys does: how the
-//! connection is protected, the store's address and the relay's. The environment is clap's layer, so that `--help` names
-//! each variable and a wrong value is refused by its name.
+//! No library merges these layers, because three groups replace each other as a whole: the protection of connections,
+//! the store's address and the relay's. The environment is clap's layer, so that `--help` names each variable and a
+//! wrong value is refused by its name.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -18,15 +18,16 @@ use crate::base::config::{
 use crate::operate::store_args::StoreArgs;
 use crate::service::limiter::LimitTable;
 
-/// Sockets on one worker. Each costs up to 27 KiB idle with TLS; the descriptor limit is checked against it at start.
+/// The most connections of one worker. Each costs up to 27 KiB when idle with TLS; at the start it is checked against
+/// the limit of descriptors.
 const CONNECTIONS_MAX: usize = 25_000;
-/// Connections of one network: an office behind one address has room, and one machine cannot take them all.
+/// The most connections of one network: an office behind one address has room, and one machine cannot take them all.
 const CONNECTIONS_PER_ADDRESS: usize = 1_000;
 
-/// Lays the arguments over the file, and the file over the defaults.
+/// Merges the arguments over the file, and the file over the defaults.
 ///
 /// # Errors
-/// [`LoadError`]
+/// [`LoadError`] if a setting is invalid or contradicts another.
 pub(super) fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadError> {
     let (relay, store) = (relay(&args, file.relay), store(&args.store, file.store));
     let tls = tls(&args, file.tls)?;
@@ -82,7 +83,8 @@ pub(super) fn merge(args: ServeArgs, file: FileConfig) -> Result<Config, LoadErr
     })
 }
 
-/// An address and a file that holds it are one choice: either of them in the arguments replaces both of the file.
+/// Returns the store's address. An address and a file that contains it are one choice: either of them in the arguments
+/// replaces both of the file.
 fn store(args: &StoreArgs, file: StoreConfig) -> StoreConfig {
     StoreConfig {
         uri: args.store.clone().or(file.uri.filter(|_| args.store_file.is_none())),
@@ -91,7 +93,7 @@ fn store(args: &StoreArgs, file: StoreConfig) -> StoreConfig {
     }
 }
 
-/// As [`store`], for the relay's address.
+/// Returns the relay's address, as [`store`] does.
 fn relay(args: &ServeArgs, file: RelayConfig) -> RelayConfig {
     RelayConfig {
         nats: args.relay.clone().or(file.nats.filter(|_| args.relay_file.is_none())),
