@@ -1,5 +1,5 @@
-//! The adapter between actix's HTTP upgrade and [`stream`](crate::service::stream): it checks the request, moves bytes, and
-//! knows nothing of what they say.
+//! The adapter between actix's HTTP upgrade and [`stream`](crate::service::stream). It checks the request and moves
+//! bytes, without knowing their meaning.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,28 +27,28 @@ use upgrade::{Handover, Upgradable};
 pub use upgrade::{Upgrade, UpgradeFailed, Upgrades, with_streams};
 pub use writer::SocketWriter;
 
-/// A peer may take this long to read what was said last and to close.
+/// How long a peer can take to read the last bytes and to close.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Why a request does not become a stream.
+/// Why a request was not upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeError {
-    /// It is no WebSocket request as RFC 6455 §4.2.1 demands.
+    /// It is not a WebSocket request according to RFC 6455 §4.2.1.
     #[error("the request is no WebSocket handshake")]
     Handshake,
-    /// It comes from a page that is not on the list.
+    /// It comes from a page that is not allowed.
     #[error("the request's origin is not on the list")]
     Origin,
-    /// Its `Authorization` header is no good.
+    /// Its `Authorization` header is invalid.
     #[error("the request's token is not valid")]
     Unauthenticated,
-    /// The server has no answer now.
+    /// The server cannot answer now.
     #[error("the request could not be served: {}", .0.as_str())]
     Refused(ProblemCode),
 }
 
 impl UpgradeError {
-    /// The code of the table that answers it.
+    /// Returns the problem code of the answer.
     #[must_use]
     pub const fn code(self) -> ProblemCode {
         match self {
@@ -64,7 +64,7 @@ impl UpgradeError {
 /// plain 401; without one the first frame must be `Auth`. The stream keeps its `place` until it ends.
 ///
 /// # Errors
-/// [`UpgradeError`]; nothing was begun.
+/// [`UpgradeError`]; nothing was started.
 pub async fn upgrade(
     request: &HttpRequest,
     services: &Services,
@@ -96,11 +96,12 @@ pub async fn upgrade(
     })
 }
 
-/// Answers a handshake; what comes after the answer is served by `then`, to whose end the connection lasts. No extension is ever
-/// taken, so nothing is compressed. Only connections that [`with_streams`] serves, with [`Upgrades`], can be answered so.
+/// Answers a handshake. `then` serves what follows the answer, and the connection lasts until it ends. No extension is
+/// accepted, so nothing is compressed. Only connections that [`with_streams`] serves, with [`Upgrades`], can be
+/// answered.
 ///
 /// # Errors
-/// [`UpgradeError::Handshake`] when the request is none.
+/// [`UpgradeError::Handshake`] if the request is not a valid handshake.
 pub fn accept<R: Future<Output = ()> + 'static>(
     request: &HttpRequest,
     limits: SocketLimits,

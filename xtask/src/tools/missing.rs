@@ -16,12 +16,12 @@ pub(crate) struct Lack {
 }
 
 impl Lack {
-    /// Something without which a whole check is left out.
+    /// Returns a tool without which a whole check is left out.
     pub(crate) fn tool(name: &str, install: &str, need: Need) -> Self {
         Self { name: name.to_owned(), install: install.to_owned(), need, tests: String::new() }
     }
 
-    /// Something that these tests start.
+    /// Returns a program that these tests start.
     pub(crate) fn engine(name: &str, install: &str, tests: &str) -> Self {
         Self { tests: tests.to_owned(), ..Self::tool(name, install, Need::Tests) }
     }

@@ -48,7 +48,7 @@ const WHEELS: [Wheel; 2] = [
     },
 ];
 
-/// The selections of the tests that need a wheel.
+/// Returns the selections of the tests that need a wheel.
 #[cfg(test)]
 pub(super) fn filters() -> impl Iterator<Item = &'static str> {
     WHEELS.iter().map(|wheel| wheel.tests)

@@ -1,5 +1,5 @@
-//! How long a connection may go without a request. actix times the first head of a connection alone; each byte of a later one
-//! starts its keep-alive time anew, so that one byte now and then would hold the connection for ever.
+//! How long a connection can go without a request. actix limits only the first head of a connection. Each byte of a
+//! later head restarts its keep-alive time, so one byte now and then would hold the connection for ever.
 
 use sealpost_sabotage::{Countermeasure, without};
 use std::cell::Cell;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 tokio::task_local! {
-    /// Of the connection that this task serves; its requests are answered within the same task.
+    /// The timing of the connection that this task serves; its requests are answered within the same task.
     static PACE: Rc<Pace>;
 }
 
-/// What is known of one connection.
+/// The timing of one connection.
 #[derive(Debug)]
 struct Pace {
-    /// Requests whose answer is not yet done. A stream is such a request until it ends.
+    /// The number of requests whose answer is not complete. A stream is such a request until it ends.
     serving: Cell<u32>,
-    /// When it last began to have none.
+    /// When it last became idle.
     idle_since: Cell<Instant>,
 }
 
-/// Serves a connection to its end, or until it was without a request for this long: then it is dropped, and `None`.
+/// Serves a connection to its end. Drops it and returns `None` once it was without a request for this long.
 pub(crate) async fn paced<T>(served: impl Future<Output = T>, idle_max: Duration) -> Option<T> {
     let pace = Rc::new(Pace { serving: Cell::new(0), idle_since: Cell::new(Instant::now()) });
     tokio::select! {
@@ -57,7 +57,7 @@ impl Pace {
 pub(super) struct Serving(Option<Rc<Pace>>);
 
 impl Serving {
-    /// Outside [`paced`], as in tests without connections, it stands for nothing.
+    /// Starts timing a request. Outside [`paced`], as in tests without connections, it does nothing.
     pub(super) fn begin() -> Self {
         let pace = PACE.try_with(Rc::clone).ok();
         if let Some(pace) = &pace {

@@ -1,5 +1,5 @@
-//! The private authority of one server: made at the first start, kept for ever, and asked for a new certificate when the
-//! names change or the old one ends soon. Clients pin the authority, so they notice nothing of that.
+//! The private authority of one server. It is created at the first start and kept for ever, and issues a new
+//! certificate when the names change or the old one expires soon. Clients pin the authority, so they do not notice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::base::files::{FileError, private_folder, refuse_loose, replace};
 
 const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
-/// The authority outlives the machine: whoever pinned it should not have to do so again.
+/// The lifetime of the authority. It is longer than a machine's, so that clients that pinned it need not do so again.
 const AUTHORITY_LIFE_MILLIS: u64 = 20 * 365 * DAY_MILLIS;
-/// Below the 398 days that browsers and operating systems accept.
+/// The lifetime of a certificate, below the 398 days that browsers and operating systems accept.
 const LEAF_LIFE_MILLIS: u64 = 390 * DAY_MILLIS;
-/// A new certificate this long before the old one ends.
+/// How long before the old certificate expires a new one is issued.
 const RENEW_BEFORE_MILLIS: u64 = 30 * DAY_MILLIS;
-/// Certificates are good from a day ago, because clocks differ.
+/// Certificates are valid from a day ago, because clocks differ.
 const BACKDATE_MILLIS: u64 = DAY_MILLIS;
 
 /// Why the authority cannot be used. The texts are for the operator.
@@ -45,7 +45,8 @@ pub enum AuthorityError {
     Make(#[from] rcgen::Error),
 }
 
-/// The authority, in a folder of its own: `ca.pem` and `ca.key`, and what it issued last, `server.pem` and `server.key`.
+/// The authority in a folder of its own: `ca.pem` and `ca.key`, and the last certificate, `server.pem` and
+/// `server.key`.
 #[derive(Debug)]
 pub struct Authority {
     folder: PathBuf,
@@ -55,7 +56,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Opens the authority of this folder, and makes it when there is none.
+    /// Opens the authority of this folder, and creates it if it is missing.
     ///
     /// # Errors
     /// [`AuthorityError`]
@@ -73,20 +74,20 @@ impl Authority {
         Ok(Self { folder: folder.to_owned(), certificate, fingerprint, not_after })
     }
 
-    /// The authority's certificate.
+    /// Returns the path of the authority's certificate.
     #[must_use]
     pub fn certificate_path(&self) -> &Path {
         &self.certificate
     }
 
-    /// SHA-256 of the authority's certificate, in hex: what people compare.
+    /// Returns the SHA-256 of the authority's certificate in hex, which people compare.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The paths of a certificate for exactly these names and its key. A new one is issued when there is none yet, when the
-    /// names are others, or when it ends within 30 days.
+    /// Returns the paths of a certificate for exactly these names and of its key. It issues a new one if there is none
+    /// yet, if the names differ, or if it expires within 30 days.
     ///
     /// # Errors
     /// [`AuthorityError`]
@@ -116,7 +117,8 @@ impl Authority {
         let issuer_key = KeyPair::from_pem(&text).map_err(|_| AuthorityError::Damaged(authority_key))?;
         let issuer = Issuer::new(authority_params(&issuer_key), issuer_key);
         let leaf = params.signed_by(&leaf_key, &issuer)?;
-        // The old certificate goes first: a crash in between leaves a key alone, never a pair whose halves differ.
+        // The old certificate is removed first, so that a crash leaves a key alone and never a pair whose halves
+        // differ.
         if certificate.exists() {
             fs::remove_file(&certificate).map_err(|error| AuthorityError::Read(certificate.clone(), error))?;
         }
@@ -126,7 +128,7 @@ impl Authority {
         Ok((certificate, key))
     }
 
-    /// Whether the leaf names this authority: not one that was here before a restore.
+    /// Returns whether this authority issued the leaf, and not one from before a restore.
     fn issued(&self, facts: &Facts) -> bool {
         read_certificate(&self.certificate)
             .and_then(|der| parsed(&self.certificate, &der))
@@ -135,7 +137,7 @@ impl Authority {
 }
 
 fn create(certificate: &Path, key: &Path, now: UnixMillis) -> Result<(), AuthorityError> {
-    // A key without its certificate is what a crash at this place leaves; nobody has seen it.
+    // A crash at this point leaves a key without its certificate, which nobody has seen.
     let pair = KeyPair::generate()?;
     let mut params = authority_params(&pair);
     set_validity(&mut params, now, now.0.saturating_add(AUTHORITY_LIFE_MILLIS));
@@ -145,8 +147,8 @@ fn create(certificate: &Path, key: &Path, now: UnixMillis) -> Result<(), Authori
     Ok(())
 }
 
-/// What makes this the same authority each time it is built from its key: the name is derived from the key, because two
-/// authorities of the same name and different keys confuse whoever trusts both.
+/// Returns the parameters that make this the same authority each time it is built from its key. The name is derived
+/// from the key, because two authorities with the same name and different keys confuse clients that trust both.
 fn authority_params(key: &KeyPair) -> CertificateParams {
     let id = hex::encode(&Sha256::digest(key.der_bytes()));
     let mut params = CertificateParams::default();
@@ -157,7 +159,7 @@ fn authority_params(key: &KeyPair) -> CertificateParams {
     params
 }
 
-/// What the server looks at in a certificate.
+/// The fields of a certificate that the server checks.
 struct Facts {
     names: Vec<String>,
     not_after: u64,

@@ -1,5 +1,5 @@
-//! Which pages may open a stream (cross-site WebSocket hijacking). Native clients send no `Origin` and prove themselves by
-//! their token; a browser always sends one, and a page cannot change it.
+//! The web pages that can open a stream (against cross-site WebSocket hijacking). Native clients send no `Origin` and
+//! authenticate by their token. A browser always sends one, and a page cannot change it.
 
 use actix_web::http::header::HeaderValue;
 use sealpost_sabotage::{Countermeasure, holds};
@@ -11,13 +11,13 @@ pub struct OriginPolicy {
 }
 
 impl OriginPolicy {
-    /// The policy that allows these origins, and requests without one.
+    /// Creates the policy that allows these origins, and requests without one.
     #[must_use]
     pub const fn new(allowed: Vec<String>) -> Self {
         Self { allowed }
     }
 
-    /// Whether a request with these `Origin` headers may go on.
+    /// Returns whether a request with these `Origin` headers is allowed.
     pub(crate) fn allows<'a>(&self, mut origins: impl Iterator<Item = &'a HeaderValue>) -> bool {
         let allowed = match (origins.next(), origins.next()) {
             (None, _) => true,

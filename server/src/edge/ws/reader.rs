@@ -1,4 +1,4 @@
-//! From bytes to whole messages.
+//! Decodes bytes into whole messages.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -16,17 +16,17 @@ use super::writer::Answers;
 use crate::service::hub::CloseReason;
 use crate::service::stream::{Incoming, Reader};
 
-/// Fragments of one message: what any sane sender needs, and no endless stream of empty ones.
+/// The most fragments of one message: enough for any reasonable sender, and no endless stream of empty ones.
 const FRAGMENTS_MAX: usize = 100;
 
-/// What a socket may send.
+/// The limits of what a peer can send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketLimits {
-    /// Bytes of one message, whole or in fragments.
+    /// The most bytes of one message, in one frame or in fragments.
     pub message_bytes: usize,
-    /// Fragments of one message.
+    /// The most fragments of one message.
     pub fragments: usize,
-    /// Whether text messages are taken. The stream has none.
+    /// Whether text messages are accepted. The stream has none.
     pub text: bool,
 }
 
@@ -35,7 +35,7 @@ impl SocketLimits {
     pub const STREAM: Self = Self { message_bytes: FRAME_MAX_BYTES, fragments: FRAGMENTS_MAX, text: false };
 }
 
-/// What a socket sent.
+/// A message from a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A whole text message, valid UTF-8.
@@ -44,7 +44,7 @@ pub enum Received {
     Other(Incoming),
 }
 
-/// The reading half of a socket.
+/// The reading half of a connection.
 pub struct SocketReader {
     socket: Rc<Socket>,
     answers: Answers,
@@ -64,7 +64,7 @@ struct Partial {
 }
 
 impl SocketReader {
-    /// `buffer` holds what has been read already.
+    /// Creates a reader. `buffer` contains bytes that were read already.
     pub(super) fn new(socket: Rc<Socket>, answers: Answers, limits: SocketLimits, buffer: BytesMut) -> Self {
         Self {
             socket,
@@ -77,7 +77,7 @@ impl SocketReader {
         }
     }
 
-    /// The next message, text too. Dropping the future loses nothing.
+    /// Waits for the next message, including text. Dropping the future loses nothing.
     pub async fn receive(&mut self) -> Received {
         poll_fn(|context| self.poll_receive(context)).await
     }
@@ -88,7 +88,7 @@ impl SocketReader {
                 return Poll::Ready(received);
             }
             if self.buffer.is_empty() {
-                // Messages may still be slices of the last buffer, and an idle socket holds none.
+                // Messages can still be slices of the last buffer, and an idle connection holds no buffer.
                 self.buffer = BytesMut::new();
             }
             if ready!(self.socket.poll_read(context, &mut self.buffer)) == 0 {
@@ -98,13 +98,13 @@ impl SocketReader {
         }
     }
 
-    /// The next message in the buffer.
+    /// Decodes the next message in the buffer.
     fn decode(&mut self) -> Option<Received> {
         if self.ended {
             return Some(Received::Other(Incoming::Gone));
         }
         loop {
-            // The codec looks at the length when the whole frame is there; until then all of it would be kept.
+            // The codec checks the length only when the whole frame is there; until then it would keep all of it.
             let too_large = declared(&self.buffer).is_some_and(|length| self.is_too_large(length));
             if refuses(Countermeasure::MessageLimits, too_large) {
                 return Some(self.end(CloseReason::TooLarge));
@@ -172,7 +172,7 @@ impl SocketReader {
         Some(if text { self.text(whole) } else { Received::Other(Incoming::Frame(whole)) })
     }
 
-    /// Text must be UTF-8 (RFC 6455 §8.1), and there is none on the stream.
+    /// Refuses a text message: text must be UTF-8 (RFC 6455 §8.1), and the stream has none.
     fn text(&mut self, bytes: Bytes) -> Received {
         if !self.limits.text {
             return self.end(CloseReason::Protocol);
@@ -210,7 +210,7 @@ impl Reader for SocketReader {
     }
 }
 
-/// The length that the head of the next frame declares, once enough of it is there (RFC 6455 §5.2).
+/// Returns the length that the head of the next frame declares, once enough of the head is there (RFC 6455 §5.2).
 fn declared(head: &[u8]) -> Option<u64> {
     let [_, second, rest @ ..] = head else { return None };
     match second & 0x7f {
