@@ -49,7 +49,7 @@ impl Stage {
 }
 
 /// Each set of features that someone builds the client with: an engine alone, a browser, and parts of the native one.
-const CLIENT_FEATURES: [&str; 1] = [""];
+const CLIENT_FEATURES: [&str; 4] = ["", "vault", "files", "keyring"];
 
 /// How long a run of `torture kill` the checks do: about two minutes. The full one has 1,000 messages and 50 kills.
 const SHORT_TORTURE: [&str; 6] = ["--messages", "400", "--kills", "25", "--accepted-kills", "5"];

@@ -2,9 +2,11 @@
 
 mod damage;
 mod keyring;
+mod layers;
 mod model;
 mod modes;
 mod secrecy;
+mod unguarded;
 
 use std::fs;
 use std::io::Write as _;
@@ -16,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{KdfParameters, Log, Table, Vault, VaultError, VaultKeySource, VaultTransaction};
 
-/// The least that Argon2 takes: these tests are not about its cost.
+/// The lowest cost that Argon2 takes: these tests are not about it.
 const CHEAP: KdfParameters = KdfParameters { memory_kib: 8, passes: 1, lanes: 1 };
 
 struct Place {
@@ -52,7 +54,7 @@ impl Place {
         rusqlite::Connection::open(&self.path).unwrap().execute_batch(sql).unwrap();
     }
 
-    /// Every byte that lies in the folder.
+    /// Returns every byte of every file in the folder.
     fn all_bytes(&self) -> Vec<u8> {
         fs::read_dir(self.folder()).unwrap().flat_map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
     }
@@ -104,7 +106,7 @@ fn what_was_committed_is_there_after_a_crash_that_left_only_the_journal() {
     let (place, after) = (Place::new(), Place::new());
     let mut vault = place.create();
     fill(&mut vault);
-    // What a killed process leaves: the files as they are, nothing closed.
+    // A killed process leaves the files as they are, with nothing closed.
     files_of(&place, &after);
     assert!(fs::metadata(after.journal()).unwrap().len() > 0, "the journal was written back, so this shows nothing");
     drop(vault);
@@ -112,7 +114,7 @@ fn what_was_committed_is_there_after_a_crash_that_left_only_the_journal() {
 }
 
 fn files_of(from: &Place, to: &Place) {
-    super::files::private_folder(&to.path).unwrap();
+    super::files::modes::private_folder(&to.path).unwrap();
     fs::copy(&from.path, &to.path).unwrap();
     fs::copy(from.journal(), to.journal()).unwrap();
 }
@@ -236,7 +238,7 @@ fn an_existing_file_is_never_made_into_a_vault() {
 #[test]
 fn a_beginning_that_was_cut_off_does_not_stand_in_the_way() {
     let place = Place::new();
-    super::files::private_folder(&place.path).unwrap();
+    super::files::modes::private_folder(&place.path).unwrap();
     for rest in ["vault.new", "vault.new-journal", "vault.new-wal"] {
         fs::write(place.folder().join(rest), [9; 700]).unwrap();
     }
@@ -297,7 +299,7 @@ fn what_is_written_after_the_database_gave_up_is_refused() {
     let given_up = vault.connection.transaction().unwrap();
     given_up.execute_batch("ROLLBACK").unwrap();
     let sealer = super::sealing::Sealer::new(&[1; 32]).unwrap();
-    let mut transaction = super::transaction::SqliteTransaction::new(&given_up, &sealer);
+    let mut transaction = super::sqlite::SqliteTransaction::new(&given_up, &sealer);
     assert!(matches!(transaction.put(Table::Meta, b"k", b"v"), Err(VaultError::Storage { .. })));
     assert!(matches!(transaction.append(Log::History, b"v"), Err(VaultError::Storage { .. })));
     assert!(given_up.commit().is_err());

@@ -1,4 +1,4 @@
-//! Files that are not what was written: each is refused or its damage is reported, none is changed, nothing panics.
+//! Damaged files: each is refused or its damage is reported, none is changed, nothing panics.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn any_flipped_byte_is_an_error_or_nothing_but_never_another_value() {
         let _ = fs::remove_file(place.journal());
         let outcome = place.open().and_then(|mut vault| {
             vault.transaction(|vault| {
-                // Rows may be out of reach, but those that are read are those that were written.
+                // Rows may be lost, but a row that is read is as it was written.
                 for (_, value) in vault.entries(Table::Session)? {
                     assert_eq!(value.as_slice(), [7; 300], "byte {at}");
                 }
@@ -83,7 +83,7 @@ fn any_flipped_byte_is_an_error_or_nothing_but_never_another_value() {
 #[test]
 fn foreign_files_are_refused_and_left_as_they_are() {
     let place = Place::new();
-    super::super::files::private_folder(&place.path).unwrap();
+    super::super::files::modes::private_folder(&place.path).unwrap();
     write_private(&place.path, &[]);
     refused(&place, "an empty file");
     for (why, bytes) in [("zeros", vec![0; 8192]), ("text", b"hello, world\n".repeat(500))] {

@@ -7,8 +7,7 @@ use std::process::Command;
 use super::*;
 use crate::driver::{Driver, SystemClock};
 use crate::engine::{Notice, NoticeBody};
-use crate::vault::header::VaultId;
-use crate::vault::keyring::{Entry, Keyring};
+use crate::vault::keyring::{Entry, Keyring, VaultId};
 
 #[derive(Default)]
 struct MemoryKeyring {
@@ -119,7 +118,7 @@ fn a_passphrase_can_take_the_place_of_the_key_ring() {
     read_all(&mut place.open().unwrap()).unwrap();
 }
 
-/// Set in the process that must not find a Secret Service.
+/// Set in the environment of the process that must not find a Secret Service.
 const WITHOUT: &str = "SEALPOST_TEST_WITHOUT_SECRET_SERVICE";
 
 #[test]

@@ -1,24 +1,23 @@
-//! The vault key: 32 random bytes, wrapped under a passphrase or kept in the key ring.
+//! The vault key, wrapped under a passphrase.
 //!
 //! Wrapped: `nonce (12) ‖ AES-256-GCM(Argon2id(passphrase, salt), vault key) ‖ tag (16)`, with
 //! `"Sealpost Vault Key v1\0" ‖ memory KiB (u32) ‖ passes (u32) ‖ lanes (u32) ‖ salt (16)` as associated data, so that
-//! nobody weakens the parameters unseen.
-
-use std::fmt;
+//! nobody can weaken the parameters unseen.
 
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use rand_core::Rng as _;
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::VaultError;
+use super::key::VaultKey;
+use crate::vault::error::VaultError;
 
 const LABEL: &[u8] = b"Sealpost Vault Key v1\0";
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 /// Bytes of a salt (RFC 9106 §3.1 recommends 16).
-pub(super) const SALT_LEN: usize = 16;
+pub(in crate::vault) const SALT_LEN: usize = 16;
 /// Most memory that a file may ask for: opening a stranger's file must not take the machine down.
 const MEMORY_KIB_MAX: u32 = 1024 * 1024;
 /// Most passes that a file may ask for, for the same reason.
@@ -26,28 +25,7 @@ const PASSES_MAX: u32 = 10;
 /// Most lanes that a file may ask for.
 const LANES_MAX: u32 = 16;
 
-/// Where the vault key comes from.
-#[derive(Clone)]
-pub enum VaultKeySource {
-    /// Wrapped under Argon2id of this passphrase.
-    Passphrase(Zeroizing<String>),
-    /// Kept by the Secret Service, found by this label.
-    Keyring {
-        /// Names the vault among others.
-        label: String,
-    },
-}
-
-impl fmt::Debug for VaultKeySource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passphrase(_) => formatter.write_str("Passphrase(..)"),
-            Self::Keyring { label } => write!(formatter, "Keyring({label})"),
-        }
-    }
-}
-
-/// Cost of trying one passphrase.
+/// What it costs to try one passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KdfParameters {
     /// Memory, in KiB.
@@ -59,38 +37,37 @@ pub struct KdfParameters {
 }
 
 impl Default for KdfParameters {
-    /// 64 MiB, three passes, one lane: about a tenth of a second for the owner, and dear for who guesses.
+    /// Returns 64 MiB, three passes, one lane: about a tenth of a second for the owner, and expensive for an attacker who
+    /// guesses.
     fn default() -> Self {
         Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 }
     }
 }
 
 /// A wrapped key and what it needs to be unwrapped.
-pub(super) struct Wrapped {
-    pub(super) parameters: KdfParameters,
-    pub(super) salt: [u8; SALT_LEN],
-    pub(super) sealed: Vec<u8>,
-}
-
-/// A new vault key.
-pub(super) fn generate() -> Zeroizing<[u8; 32]> {
-    let mut key = Zeroizing::new([0_u8; 32]);
-    rand::rng().fill_bytes(key.as_mut_slice());
-    key
+pub(in crate::vault) struct Wrapped {
+    pub(in crate::vault) parameters: KdfParameters,
+    pub(in crate::vault) salt: [u8; SALT_LEN],
+    pub(in crate::vault) sealed: Vec<u8>,
 }
 
 impl Wrapped {
-    /// What a file holds whose key is in the key ring.
-    pub(super) const fn nothing() -> Self {
+    /// Returns what a header holds in this place when the key is in the key ring.
+    pub(in crate::vault) const fn nothing() -> Self {
         let parameters = KdfParameters { memory_kib: 0, passes: 0, lanes: 0 };
         Self { parameters, salt: [0; SALT_LEN], sealed: Vec::new() }
     }
 
     /// Wraps a key under a passphrase.
-    pub(super) fn wrap(key: &[u8; 32], passphrase: &str, parameters: KdfParameters) -> Result<Self, VaultError> {
+    pub(in crate::vault) fn wrap(
+        rng: &mut impl CryptoRng,
+        key: &[u8; 32],
+        passphrase: &str,
+        parameters: KdfParameters,
+    ) -> Result<Self, VaultError> {
         let (mut salt, mut nonce) = ([0_u8; SALT_LEN], [0_u8; NONCE_LEN]);
-        rand::rng().fill_bytes(&mut salt);
-        rand::rng().fill_bytes(&mut nonce);
+        rng.fill_bytes(&mut salt);
+        rng.fill_bytes(&mut nonce);
         let mut sealed = nonce.to_vec();
         sealed.extend_from_slice(key);
         let tag = cipher(passphrase, &salt, parameters)?
@@ -104,8 +81,8 @@ impl Wrapped {
         Ok(Self { parameters, salt, sealed })
     }
 
-    /// Unwraps the key.
-    pub(super) fn unwrap(&self, passphrase: &str) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    /// Unwraps the key; with another passphrase the vault is locked.
+    pub(in crate::vault) fn unwrap(&self, passphrase: &str) -> Result<VaultKey, VaultError> {
         let damaged = || VaultError::Damaged { what: "key" };
         let (nonce, rest) = self.sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or_else(damaged)?;
@@ -136,7 +113,7 @@ fn cipher(passphrase: &str, salt: &[u8; SALT_LEN], parameters: KdfParameters) ->
     let parameters = Params::new(memory_kib, passes, lanes, Some(32)).map_err(|_| damaged())?;
     let mut key = Zeroizing::new([0_u8; 32]);
     let starved = || VaultError::Storage { reason: "not enough memory to derive the key".to_owned() };
-    // Asked for in a way that can be refused: the usual one would end the process.
+    // Reserved in a way that can fail: an ordinary allocation that fails ends the process.
     let mut memory = Zeroizing::new(Vec::new());
     memory.try_reserve_exact(parameters.block_count()).map_err(|_| starved())?;
     memory.resize(parameters.block_count(), Block::default());

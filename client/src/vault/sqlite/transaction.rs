@@ -1,42 +1,30 @@
-//! One transaction over the SQLite file.
+//! One transaction over the database.
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
-use zeroize::Zeroizing;
 
-use super::sealing::{Blinded, Place, Sealer};
-use super::sqlite::database;
-use super::{Log, Table, Value, VaultError, VaultTransaction};
+use super::error::database;
+use crate::vault::error::VaultError;
+use crate::vault::port::{Log, Table, Value, VaultTransaction};
+use crate::vault::sealing::{Blinded, Place, Sealer};
 
-/// Length of the field that says how long a look-up key is.
-const KEY_LENGTH_BYTES: usize = 4;
-
-pub(super) struct SqliteTransaction<'a> {
+/// An open transaction, which seals what it writes and opens what it reads.
+pub(in crate::vault) struct SqliteTransaction<'a> {
     database: &'a Transaction<'a>,
     sealer: &'a Sealer,
 }
 
 impl<'a> SqliteTransaction<'a> {
-    pub(super) const fn new(database: &'a Transaction<'a>, sealer: &'a Sealer) -> Self {
+    pub(in crate::vault) const fn new(database: &'a Transaction<'a>, sealer: &'a Sealer) -> Self {
         Self { database, sealer }
     }
 
-    /// The database, while the transaction is open. A full disk makes SQLite roll back by itself; what a body that overlooks
-    /// this wrote afterwards would be committed at once, on its own.
+    /// Returns the database, while the transaction is open. A full disk makes SQLite roll back by itself; a body that overlooks
+    /// this would write what is committed at once, on its own.
     fn begun(&self) -> Result<&'a Transaction<'a>, VaultError> {
         if self.database.is_autocommit() {
             return Err(VaultError::Storage { reason: "the transaction was rolled back".to_owned() });
         }
         Ok(self.database)
-    }
-
-    fn open_entry(&self, table: Table, blinded: &Blinded, sealed: &[u8]) -> Result<(Value, Value), VaultError> {
-        let what = table_name(table);
-        let opened = self.sealer.open(Place::Entry(table, blinded), sealed, what)?;
-        let damaged = || VaultError::Damaged { what };
-        let (length, rest) = opened.split_first_chunk::<KEY_LENGTH_BYTES>().ok_or_else(damaged)?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| damaged())?;
-        let (key, value) = rest.split_at_checked(length).ok_or_else(damaged)?;
-        Ok((Zeroizing::new(key.to_vec()), Zeroizing::new(value.to_vec())))
     }
 
     fn list(&self, sql: &str, log: Log, bound: u64, limit: usize) -> Result<Vec<(u64, Value)>, VaultError> {
@@ -49,7 +37,7 @@ impl<'a> SqliteTransaction<'a> {
             .map_err(|error| database(&error))?;
         rows.map(|row| {
             let (position, sealed) = row.map_err(|error| database(&error))?;
-            Ok((position, self.sealer.open(Place::Position(log, position), &sealed, log_name(log))?))
+            Ok((position, self.sealer.open(Place::Position(log, position), &sealed)?))
         })
         .collect()
     }
@@ -63,13 +51,12 @@ impl VaultTransaction for SqliteTransaction<'_> {
             .prepare_cached("SELECT value FROM entry WHERE tab = ?1 AND key = ?2")
             .and_then(|mut statement| statement.query_row(params![table as u8, blinded], |row| row.get(0)).optional())
             .map_err(|error| database(&error))?;
-        sealed.map(|sealed| self.open_entry(table, &blinded, &sealed).map(|(_, value)| value)).transpose()
+        sealed.map(|sealed| self.sealer.open_row(table, &blinded, &sealed).map(|(_, value)| value)).transpose()
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), VaultError> {
         let blinded = self.sealer.blind(table, key);
-        let length = u32::try_from(key.len()).map_err(|_| VaultError::Damaged { what: "key" })?;
-        let sealed = self.sealer.seal(Place::Entry(table, &blinded), &[&length.to_be_bytes(), key, value])?;
+        let sealed = self.sealer.seal_row(&mut rand::rng(), table, &blinded, (key, value))?;
         self.begun()?
             .prepare_cached("INSERT OR REPLACE INTO entry (tab, key, value) VALUES (?1, ?2, ?3)")
             .and_then(|mut statement| statement.execute(params![table as u8, blinded, sealed]))
@@ -96,9 +83,9 @@ impl VaultTransaction for SqliteTransaction<'_> {
             .map_err(|error| database(&error))?;
         rows.map(|row| {
             let (blinded, sealed) = row.map_err(|error| database(&error))?;
-            let (key, value) = self.open_entry(table, &blinded, &sealed)?;
+            let (key, value) = self.sealer.open_row(table, &blinded, &sealed)?;
             if self.sealer.blind(table, &key) != blinded {
-                return Err(VaultError::Damaged { what: table_name(table) });
+                return Err(Place::Entry(table, &blinded).damaged());
             }
             Ok((key, value))
         })
@@ -123,7 +110,7 @@ impl VaultTransaction for SqliteTransaction<'_> {
             .and_then(|mut statement| statement.query_row([log as u8], |row| row.get(0)))
             .map_err(|error| database(&error))?;
         let position = next.cast_unsigned();
-        let sealed = self.sealer.seal(Place::Position(log, position), &[value])?;
+        let sealed = self.sealer.seal(&mut rand::rng(), Place::Position(log, position), &[value])?;
         self.begun()?
             .prepare_cached("INSERT INTO list (log, position, value) VALUES (?1, ?2, ?3)")
             .and_then(|mut statement| statement.execute(params![log as u8, next, sealed]))
@@ -132,13 +119,13 @@ impl VaultTransaction for SqliteTransaction<'_> {
     }
 
     fn replace(&mut self, log: Log, position: u64, value: &[u8]) -> Result<(), VaultError> {
-        let sealed = self.sealer.seal(Place::Position(log, position), &[value])?;
+        let sealed = self.sealer.seal(&mut rand::rng(), Place::Position(log, position), &[value])?;
         let replaced = self
             .begun()?
             .prepare_cached("UPDATE list SET value = ?3 WHERE log = ?1 AND position = ?2")
             .and_then(|mut statement| statement.execute(params![log as u8, position.cast_signed(), sealed]))
             .map_err(|error| database(&error))?;
-        if replaced == 1 { Ok(()) } else { Err(VaultError::Damaged { what: log_name(log) }) }
+        if replaced == 1 { Ok(()) } else { Err(Place::Position(log, position).damaged()) }
     }
 
     fn remove(&mut self, log: Log, position: u64) -> Result<bool, VaultError> {
@@ -170,29 +157,4 @@ impl VaultTransaction for SqliteTransaction<'_> {
 
 fn position(row: &Row<'_>) -> rusqlite::Result<u64> {
     row.get::<_, i64>(0).map(i64::cast_unsigned)
-}
-
-const fn table_name(table: Table) -> &'static str {
-    match table {
-        Table::Meta => "table of facts",
-        Table::Identity => "table of identities",
-        Table::Contact => "table of contacts",
-        Table::Session => "table of sessions",
-        Table::Inbox => "inbox",
-        Table::Prekey => "table of prekeys",
-        Table::Request => "table of requests",
-        Table::Sealed => "table of sealed frames",
-        Table::Peer => "table of peers",
-        Table::Seen => "table of numbers",
-        Table::Shown => "table of shown messages",
-        Table::Sent => "table of sent messages",
-    }
-}
-
-const fn log_name(log: Log) -> &'static str {
-    match log {
-        Log::History => "history",
-        Log::Outbox => "outbox",
-        Log::Notice => "list of notices",
-    }
 }
