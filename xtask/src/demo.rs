@@ -1,4 +1,4 @@
-//! The main job, played: a server, two people, one of them offline at first.
+//! Plays the main job: a server and two people, one of them offline at first.
 
 mod play;
 mod server;
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use crate::command::{built, root, run_cargo};
 
-/// Where the demo keeps everything; made anew by each run.
+/// The folder where the demo keeps everything. Each run starts with an empty one.
 const FOLDER: &str = "target/demo";
 
 /// Builds server and client, plays the conversation, and leaves the server running unless `once`.

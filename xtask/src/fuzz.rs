@@ -1,4 +1,4 @@
-//! The fuzz targets: built, their corpora replayed, and run for as long as one likes.
+//! The fuzz targets: builds them, replays their corpora, and runs them for a while.
 
 use std::process::{Command, Stdio};
 
@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command::{cargo, root, run_cargo};
 
-/// Built without optimising this workspace's crates much: it is the checks inside that count, and it is done every time.
+/// Flags of the build for replays. It is done in every run of the checks, so it is optimised little.
 const QUICK: [&str; 2] = ["--dev", "--sanitizer=none"];
-/// For long runs.
+/// Flags of the build for long runs.
 const FAST: [&str; 1] = ["--sanitizer=none"];
 
-/// Builds every target and gives it what lies in its corpus.
+/// Builds every target and runs it on each input of its corpus.
 ///
 /// # Errors
 /// When a target does not build, or fails on an input.
@@ -28,7 +28,7 @@ pub(crate) fn replay() -> Result<()> {
     Ok(())
 }
 
-/// Runs targets for this long each, and says how many executions there were.
+/// Runs each chosen target for this many seconds, and prints how many executions there were.
 ///
 /// # Errors
 /// When a target fails on an input; its file is named above.
@@ -44,14 +44,14 @@ pub(crate) fn run(chosen: &[String], seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// The targets, as cargo-fuzz lists them.
+/// Returns the targets, as cargo-fuzz lists them.
 fn targets() -> Result<Vec<String>> {
     let output = cargo()?.args(["fuzz", "list"]).output().context("cargo fuzz could not be started")?;
     let names = String::from_utf8_lossy(&output.stdout);
     Ok(names.lines().map(str::to_owned).filter(|name| name != "seeds").collect())
 }
 
-/// Runs one target, and gives the number of executions.
+/// Runs one target, and returns the number of executions.
 fn execute(target: &str, flags: &[&str], limit: &str) -> Result<u64> {
     let mut command: Command = cargo()?;
     command.args(["fuzz", "run"]).args(flags).args([target, "--", limit, "-print_final_stats=1", "-verbosity=0"]);

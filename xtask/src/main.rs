@@ -44,7 +44,7 @@ enum Task {
     },
     /// Write the table of attacks, code and tests into docs/security.md.
     Threats,
-    /// Build without countermeasures, leave out one after the other, and see the tests of its attack fail.
+    /// Leave out one countermeasure after the other, and check that the tests of its attack fail.
     Sabotage {
         /// Rows of the table [default: all].
         rows: Vec<u8>,

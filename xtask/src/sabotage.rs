@@ -1,4 +1,4 @@
-//! Runs the test of each attack against a build that leaves its countermeasure out: every one of them must fail.
+//! Runs the tests of each attack against a build that leaves its countermeasure out. All of them must fail.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use sealpost_sabotage::{Countermeasure, Row, VARIABLE};
 use crate::command::cargo;
 use crate::threats;
 
-/// Set where this program stands in for the compiler.
+/// Set in the environment where this program stands in for the compiler.
 const WRAPPER: &str = "SEALPOST_SABOTAGE_COMPILER";
 
-/// Whether this program was called as the compiler: with the compiler and its arguments.
+/// Returns whether cargo called this program in place of the compiler.
 pub(crate) fn stands_in() -> bool {
     std::env::var_os(WRAPPER).is_some()
         && std::env::args_os().nth(1).is_some_and(|program| Path::new(&program).ends_with("rustc"))
 }
 
-/// Calls the compiler with the switch that leaves countermeasures out.
+/// Runs the compiler, with the switch that leaves countermeasures out.
 pub(crate) fn compile() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let status = arguments
@@ -65,7 +65,7 @@ pub(crate) fn run(rows: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The tests that failed and those that passed, as nextest tells it.
+/// Returns the tests that failed and those that passed, from what nextest printed.
 fn outcomes(output: &str) -> (Vec<String>, Vec<String>) {
     let (mut failed, mut passed) = (Vec::new(), Vec::new());
     for line in output.lines().map(str::trim) {
@@ -76,13 +76,13 @@ fn outcomes(output: &str) -> (Vec<String>, Vec<String>) {
             passed.push(name.to_owned());
         }
     }
-    // The summary names the failed ones once more.
+    // The summary names the failed tests a second time.
     failed.sort();
     failed.dedup();
     (failed, passed)
 }
 
-/// A copy of this program, because the build replaces the program itself.
+/// Copies this program, because the build replaces the program itself. Returns the copy.
 fn copy_of_this_program() -> Result<PathBuf> {
     let program = std::env::current_exe().context("this program does not know where it is")?;
     let copy = program.with_file_name("sabotage-compiler");
@@ -97,7 +97,7 @@ fn nextest(wrapper: &Path, arguments: &[&str], filter: &str, name: &str) -> Resu
     if !filter.is_empty() {
         command.args(["-E", filter]);
     }
-    // Cargo has this program call the compiler for our own crates, and keeps what comes of it apart from normal builds.
+    // Cargo calls this program for the workspace's own crates, and keeps the results apart from those of normal builds.
     command.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(WRAPPER, "1").env(VARIABLE, name);
     if filter.is_empty() {
         return Ok((command.status().context("cargo could not be started")?.success(), String::new()));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command::{root, run_cargo};
 
-/// Names a copy of <https://github.com/rustsec/advisory-db>: a git repository. Without it advisories are not looked at,
+/// The variable that names a clone of <https://github.com/rustsec/advisory-db>. Without it advisories are not looked for,
 /// because the checks do not otherwise need the network.
 const DATABASE: &str = "SEALPOST_ADVISORY_DB";
 
@@ -30,10 +30,10 @@ pub(crate) fn advisories() -> Result<()> {
     run_cargo(&["deny", "--all-features", "--config", config, "check", "advisories"], &environment)
 }
 
-/// Where the database comes from; `cargo deny` takes no address without a host.
+/// Where the database comes from. `cargo deny` takes no address without a host, so a local clone stands in for this one.
 const ADDRESS: &str = "https://github.com/rustsec/advisory-db";
 
-/// A configuration that looks for advisories, and refuses withdrawn versions.
+/// Returns a configuration that looks for advisories, and refuses withdrawn versions.
 fn advisory_config(cache: &Path) -> String {
     let cache = cache.join("advisory-db");
     format!(
@@ -42,7 +42,7 @@ fn advisory_config(cache: &Path) -> String {
     )
 }
 
-/// What makes git take the database from a folder instead of from its address.
+/// Returns the environment that makes git clone the database from a folder instead of from its address.
 fn taken_from(database: &Path) -> Result<[(&'static str, String); 3]> {
     let database = database.canonicalize().with_context(|| format!("there is no {}", database.display()))?;
     if !database.join(".git").exists() && !database.join("HEAD").exists() {
@@ -102,7 +102,7 @@ mod tests {
             }
         }
 
-        /// What `cargo deny` finds, with the rules of this workspace.
+        /// Runs `cargo deny` with these rules. Returns whether it passed, and what it printed.
         fn checked(&self, config: &Path, what: &str, environment: &[(&str, String)]) -> (bool, String) {
             let mut deny = Command::new("cargo");
             deny.args(["deny", "--color", "never", "--manifest-path"]).arg(self.path("Cargo.toml"));
@@ -115,7 +115,7 @@ mod tests {
             (output.status.success(), String::from_utf8(output.stderr).unwrap())
         }
 
-        /// The rules of the workspace, or none where they are left out.
+        /// Returns the rules of the workspace, or an empty file where they are left out.
         fn rules(&self) -> PathBuf {
             if without(Countermeasure::DependencyRules) {
                 let nothing = self.path("nothing.toml");

@@ -1,7 +1,7 @@
 //! The table of attacks in docs/security.md: which code answers a row, and which tests fail without it.
 //!
-//! Nothing of it is written by hand. A row's code is where one of its countermeasures is named, its tests are the functions
-//! named `threat_ROW_…`; a row without either is an error, and so is a countermeasure that stands nowhere.
+//! The table is generated. A row's code is each file that names one of its countermeasures, its tests are the functions named
+//! `threat_ROW_…`. A row without code or without a test is an error, and so is a countermeasure that no file names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,16 +16,16 @@ use crate::command::root;
 const PAGE: &str = "docs/security.md";
 const BEGIN: &str = "<!-- threats: written by `cargo xtask threats` -->";
 const END: &str = "<!-- /threats -->";
-/// Where code and tests are looked for.
+/// The folders whose sources are read.
 const FOLDERS: [&str; 8] = ["api", "bench", "client", "client-cli", "crypto", "server", "torture", "xtask"];
 
-/// What code names a countermeasure with.
+/// The path before a countermeasure's name in code.
 const NAMED: &str = "Countermeasure::";
 
-/// What a test's name begins with.
+/// How the definition of a test begins.
 const TEST: &str = "fn threat_";
 
-/// What the sources hold of one row.
+/// The files and tests of one row.
 #[derive(Debug, Default)]
 struct Found {
     code: Vec<String>,
@@ -44,7 +44,7 @@ pub(crate) fn write() -> Result<()> {
     Ok(())
 }
 
-/// Every row that has a test.
+/// Returns every row that has code or a test.
 pub(crate) fn rows() -> Result<Vec<u8>> {
     Ok(scan()?.into_keys().collect())
 }
@@ -100,7 +100,7 @@ fn scan() -> Result<BTreeMap<u8, Found>> {
     Ok(found)
 }
 
-/// The countermeasures that a source names, in the order of the rows.
+/// Returns the countermeasures that a source names, in the order of the rows.
 fn named(text: &str) -> impl Iterator<Item = Countermeasure> {
     Countermeasure::ALL.iter().copied().filter(move |countermeasure| {
         let name = format!("{NAMED}{countermeasure:?}");
@@ -109,7 +109,7 @@ fn named(text: &str) -> impl Iterator<Item = Countermeasure> {
     })
 }
 
-/// The Rust sources of a folder and of those below it, in order; generated folders are left out.
+/// Returns the Rust sources of a folder and of those below it, sorted. `target` folders are left out.
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return Ok(files) };

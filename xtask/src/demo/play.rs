@@ -1,4 +1,4 @@
-//! The conversation, through the command line as a person would use it.
+//! Plays the conversation through the command line, as a person would use it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ struct Person<'a> {
     server: &'a Server,
 }
 
-/// Registers two people and lets them write to each other; fails when a text does not come through unchanged.
+/// Registers two people and lets them write to each other. Fails when a text arrives changed or not at all.
 pub(crate) fn conversation(program: &Path, folder: &Path, server: &Server) -> Result<()> {
     let person = |name| Person { name, program, folder, server };
     let (alice, bob) = (person("alice"), person("bob"));
@@ -89,7 +89,7 @@ impl Person<'_> {
             .context("verify printed no safety number")
     }
 
-    /// Runs one command with `--json`; its lines.
+    /// Runs one command with `--json`, and returns the lines that it prints.
     fn run(&self, arguments: &[&str]) -> Result<Vec<Value>> {
         let output = Command::new(self.program)
             .arg("--data")
@@ -119,7 +119,7 @@ fn field<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
     line.get(name).and_then(Value::as_str)
 }
 
-/// A random secret for the demo's own accounts.
+/// Returns a random secret for the demo's own accounts.
 fn random_words() -> Result<String> {
     use std::io::Read as _;
     let mut bytes = [0_u8; 16];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The server makes keys and a database at its first start; a slow machine needs a few seconds.
+/// How long the first start may take. The server makes keys and a database then, which takes seconds on a slow machine.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server.
@@ -19,7 +19,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on any free port and waits until it serves.
+    /// Starts a server on any free port and waits until it serves.
     pub(crate) fn start(program: &Path, folder: &Path) -> Result<Self> {
         let ready = folder.join("ready.json");
         let log = fs::File::create(folder.join("server.log"))?;
@@ -64,7 +64,7 @@ impl Server {
         Ok(())
     }
 
-    /// Stops it the graceful way.
+    /// Stops the server by SIGTERM, so that it finishes what it began.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
         if !status.success() {
@@ -78,7 +78,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Fails harmlessly when it has ended before; an orphan would keep the port.
+        // An orphan would keep the port. This fails harmlessly when the server has ended before.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

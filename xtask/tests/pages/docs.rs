@@ -8,7 +8,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// What a page has between single backticks, without its code blocks.
+/// Returns what a page has between single backticks, without its code blocks.
 fn quoted(page: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(page)).unwrap();
     text.split("```")
@@ -32,7 +32,7 @@ fn every_path_in_the_architecture_mongodb_and_security_pages_exists() {
     assert!(checked > 20, "only {checked} paths were found: is the page still written this way?");
 }
 
-/// The Rust sources of a folder and of those below it, as one text.
+/// Returns the Rust sources of a folder and of those below it, as one text.
 fn sources(folder: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).unwrap() {

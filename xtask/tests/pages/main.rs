@@ -1,4 +1,4 @@
-//! What the pages say about the tree is true.
+//! Tests that what the pages say about the tree is true.
 #![cfg(test)]
 
 mod docs;
