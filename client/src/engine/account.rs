@@ -1,465 +1,381 @@
-//! Registering, logging in, and going on under a new identity.
-//!
-//! Each is a request whose exact body, with everything that it commits to, lies in the vault before it is sent, and that is
-//! repeated word for word until it is answered. So a lost reply never strands a name or a key.
+//! The account: who this profile is, its log-in, its prekeys, its own device lists and its password.
 
-use sealpost_api::accounts::{CurrentIdentity, CurrentIdentityRequest, NewIdentityRequest, RegisterRequest};
-use sealpost_api::encoding::{B64, EncodedDeviceList, RefreshToken};
-use sealpost_api::ids::{ServerId, SessionId};
-use sealpost_api::password::Password;
-use sealpost_api::prekeys::DevicePrekeys;
+mod bodies;
+mod calls;
+mod offer;
+mod own_lists;
+mod password;
+mod prekeys;
+mod request;
+mod sign_up;
+mod tokens;
+
+use sealpost_api::password::{AccessToken, Password};
 use sealpost_api::problem::ProblemCode;
-use sealpost_api::server::ServerInfo;
-use sealpost_api::sessions::{LoginRequest, SessionGrant, SessionRequest};
 use sealpost_api::username::Username;
-use sealpost_crypto::{
-    AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKeyPair, DeviceList,
-    DeviceListBody, LoginStatement, RegistrationId,
-};
-use zeroize::Zeroizing;
+use sealpost_crypto::{AccountId, DeviceId};
 
-use super::calls::{Begun, Waiting};
-use super::codec::Bin;
-use super::command::{CommandError, InvalidCommand, Outcome};
-use super::effect::Method;
-use super::http::{Answer, Purpose, body};
-use super::state::{self, AccountRequest, AccountRequestKind, Login, StoredMe};
-use super::{Context, Engine, EngineError};
-use crate::vault::Table;
+pub(crate) use own_lists::OwnLists;
+pub(crate) use prekeys::Prekeys;
 
-/// How often a new identity is made anew because another device published a list meanwhile.
-const IDENTITY_ATTEMPTS_MAX: u32 = 3;
+use super::command::{CommandError, CommandId, DeviceOffer, InvalidCommand, Outcome};
+use super::error::EngineError;
+use super::event::Event;
+use super::fact::Fact;
+use super::model::{AccountInfo, DeviceInfo};
+use super::records::Me;
+use super::requests::Answer;
+use super::step::Step;
+use super::store::Single;
+use super::waiting::{Begun, Waiting};
+use crate::vault::VaultTransaction;
+use password::{Changed, PasswordChange};
+use request::{AccountRequest, Aim};
+use sign_up::{Answered, SignUp};
+use tokens::Tokens;
 
-type Begin = Result<Begun, CommandError>;
-
-/// A device's first keys, as they go into a request and as they are kept until it is answered.
-pub(super) struct FirstKeys {
-    pub(super) public: DevicePrekeys,
-    pub(super) keys: state::Keys,
-    pub(super) pairs: state::StoredPairs,
+/// The account's state.
+pub(crate) struct Account {
+    pub(crate) me: Single<Me>,
+    offered: Single<offer::Offered>,
+    sign_up: SignUp,
+    tokens: Tokens,
+    pub(crate) prekeys: Prekeys,
+    pub(crate) own_lists: OwnLists,
+    password_change: Single<PasswordChange>,
+    /// The account's password, as given with a command, for logging in again.
+    password: Option<Password>,
+    /// Whether it was told that only a person can go on.
+    told_needs_login: bool,
 }
 
-impl Engine {
+impl Account {
+    /// Reads it.
+    pub(crate) fn open(vault: &mut dyn VaultTransaction) -> Result<Self, EngineError> {
+        Ok(Self {
+            me: Single::open(vault)?,
+            offered: Single::open(vault)?,
+            sign_up: SignUp::open(vault)?,
+            tokens: Tokens::open(vault)?,
+            prekeys: Prekeys::open(vault)?,
+            own_lists: OwnLists::open(vault)?,
+            password_change: Single::open(vault)?,
+            password: None,
+            told_needs_login: false,
+        })
+    }
+
+    /// Writes what has changed.
+    pub(crate) fn flush(&mut self, vault: &mut dyn VaultTransaction) -> Result<(), EngineError> {
+        self.me.flush(vault)?;
+        self.offered.flush(vault)?;
+        self.sign_up.flush(vault)?;
+        self.tokens.flush(vault)?;
+        self.prekeys.flush(vault)?;
+        self.own_lists.flush(vault)?;
+        self.password_change.flush(vault)
+    }
+
+    /// Returns who this profile is.
+    pub(crate) const fn me(&self) -> Option<&Me> {
+        self.me.get()
+    }
+
+    /// Returns who this profile is, as a query answers it.
+    pub(crate) fn info(&self) -> Option<AccountInfo> {
+        let me = self.me()?;
+        Some(AccountInfo {
+            username: me.username.clone(),
+            account: me.address.account,
+            account_identity: me.list.account_identity(),
+            device: me.address.device,
+            registration: me.address.registration,
+            primary: me.account_identity.is_some(),
+            logged_in: self.is_logged_in(),
+        })
+    }
+
+    /// Returns the devices of the account, as far as this one knows.
+    pub(crate) fn devices(&self) -> Vec<DeviceInfo> {
+        let Some(me) = self.me() else { return Vec::new() };
+        let devices = me.list.devices().iter().map(|entry| DeviceInfo {
+            device: entry.device,
+            registration: entry.registration,
+            identity: entry.identity,
+            this: entry.device == me.address.device && entry.registration == me.address.registration,
+        });
+        devices.collect()
+    }
+
+    /// Returns whether there is a log-in.
+    pub(crate) const fn is_logged_in(&self) -> bool {
+        self.tokens.is_logged_in()
+    }
+
+    /// Returns whether the keys are being made anew after a roll-back.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.prekeys.is_recovering()
+    }
+
+    /// Somebody asks, and hears anew what is missing.
+    pub(crate) const fn asked(&mut self) {
+        self.told_needs_login = false;
+    }
+
     /// Begins to register, or goes on with it.
-    pub(super) fn register(
+    pub(crate) fn register(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         username: Username,
         password: Password,
         invite: Option<String>,
-    ) -> Result<Begin, EngineError> {
+    ) -> Begun {
         if password.check_length().is_err() {
-            return Ok(Err(InvalidCommand::PasswordLength.into()));
+            return InvalidCommand::PasswordLength.into();
         }
-        if let Some(me) = &self.me {
+        if let Some(info) = self.info() {
             // An earlier run may have ended between the answer and its report.
-            return Ok(match self.account_info() {
-                Some(info) if me.username == username && self.login.is_some() => {
-                    Ok(Begun::Done(Outcome::Account(info)))
-                }
-                _ => Err(InvalidCommand::HasAccount.into()),
-            });
+            return if info.username == username && info.logged_in {
+                Begun::Done(Outcome::Account(info))
+            } else {
+                InvalidCommand::HasAccount.into()
+            };
         }
-        let request = AccountRequest {
-            kind: AccountRequestKind::Register,
-            username: Bin(username),
-            password,
-            invite,
-            body: None,
-            me: None,
-            login: None,
-            keys: None,
-            pairs: None,
-        };
-        self.begin_account_request(context, request)
+        self.sign_up.begin(step, AccountRequest::new(username, password, Aim::Register { invite }))
     }
 
     /// Begins to log in, or goes on with it.
-    pub(super) fn begin_login(
+    pub(crate) fn log_in(
         &mut self,
-        context: &mut Context<'_>,
+        step: &mut Step<'_>,
         username: Username,
         password: Password,
         new_identity: bool,
-    ) -> Result<Begin, EngineError> {
-        if let Some(me) = &self.me {
-            if me.username != username {
-                return Ok(Err(InvalidCommand::OtherAccount.into()));
-            }
-        } else if !new_identity {
-            return Ok(Err(InvalidCommand::NoAccount.into()));
+    ) -> Begun {
+        match self.me() {
+            Some(me) if me.username != username => return InvalidCommand::OtherAccount.into(),
+            None if !new_identity => return InvalidCommand::NoAccount.into(),
+            _ => {}
         }
-        let kind = if new_identity { AccountRequestKind::NewIdentity } else { AccountRequestKind::Login };
-        self.identity_attempts = 0;
-        let request = AccountRequest {
-            kind,
-            username: Bin(username),
-            password,
-            invite: None,
-            body: None,
-            me: None,
-            login: None,
-            keys: None,
-            pairs: None,
-        };
-        self.begin_account_request(context, request)
+        let aim = if new_identity { Aim::NewIdentity } else { Aim::Login };
+        self.sign_up.begin(step, AccountRequest::new(username, password, aim))
     }
 
-    fn begin_account_request(
+    /// Makes this profile a device that waits to be listed.
+    pub(crate) fn offer_device(
         &mut self,
-        context: &mut Context<'_>,
-        request: AccountRequest,
-    ) -> Result<Begin, EngineError> {
-        self.backoffs.remove(&Purpose::Account);
-        self.backoffs.remove(&Purpose::ServerInfo);
-        self.backoffs.remove(&Purpose::CurrentIdentity);
-        if let Some(earlier) = &self.account_request {
-            // A log-in that is given up leaves nothing behind; the others may have been carried out already.
-            let replaceable = earlier.body.is_none() || earlier.kind == AccountRequestKind::Login;
-            let same = earlier.kind == request.kind
-                && earlier.username == request.username
-                && earlier.invite == request.invite
-                && earlier.password.reveal() == request.password.reveal();
-            if same {
-                return Ok(Ok(Begun::Waits(Waiting::Account)));
-            }
-            if !replaceable {
-                return Ok(Err(InvalidCommand::Unanswered.into()));
-            }
-            self.complete_all(|waiting| matches!(waiting, Waiting::Account), &Err(CommandError::Superseded));
-            self.requests.retain(|_, purpose| *purpose != Purpose::Account);
-        }
-        context.save(Table::Request, state::ACCOUNT_REQUEST, &request)?;
-        self.account_request = Some(request);
-        Ok(Ok(Begun::Waits(Waiting::Account)))
-    }
-
-    /// Logs in again on this device with the password at hand, if there is one.
-    pub(super) fn log_in_again(&mut self, context: &mut Context<'_>) -> Result<bool, EngineError> {
-        if self.account_request.is_some() {
-            return Ok(true);
-        }
-        let (Some(me), Some(password)) = (&self.me, self.password.clone()) else { return Ok(false) };
-        let username = me.username.clone();
-        Ok(self.begin_login(context, username, password, false)?.is_ok())
-    }
-
-    pub(super) fn advance_account(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
-        let Some(request) = &self.account_request else { return Ok(()) };
-        if let Some(body) = &request.body {
-            let path = match request.kind {
-                AccountRequestKind::Register => "/v1/accounts",
-                AccountRequestKind::NewIdentity => "/v1/identity",
-                AccountRequestKind::Login => "/v1/sessions",
-            };
-            let body = Zeroizing::new(body.as_bytes().to_vec());
-            self.ask_raw(context, Purpose::Account, (Method::Post, path.to_owned()), Some(body), None);
-            return Ok(());
-        }
-        let Some(server) = self.server else {
-            self.ask_raw(context, Purpose::ServerInfo, (Method::Get, "/v1/server".to_owned()), None, None);
-            return Ok(());
-        };
-        match request.kind {
-            AccountRequestKind::Register => {
-                let account = AccountId::generate(context.rng);
-                self.make_account_body(context, server, account, None)?;
-                self.advance_account(context)
-            }
-            AccountRequestKind::Login => {
-                self.make_login_body(context, server)?;
-                self.advance_account(context)
-            }
-            AccountRequestKind::NewIdentity => {
-                let body = CurrentIdentityRequest {
-                    username: request.username.0.as_str().to_owned(),
-                    password: request.password.clone(),
-                };
-                let call = (Method::Post, "/v1/identity/current".to_owned());
-                self.ask(context, Purpose::CurrentIdentity, call, Some(&body), None)
-            }
-        }
-    }
-
-    pub(super) fn on_server_info(&mut self, answer: &Answer) -> Result<(), EngineError> {
-        match answer {
-            Answer::Done(bytes) => match body::<ServerInfo>(bytes) {
-                Some(info) => self.server = Some(info.server_id.0),
-                None => self.fail_account_commands(&CommandError::BadAnswer),
-            },
-            Answer::Refused(refusal) => self.fail_account_commands(&(*refusal).into()),
-            Answer::Failed => {}
-        }
-        Ok(())
-    }
-
-    pub(super) fn on_current_identity(
-        &mut self,
-        context: &mut Context<'_>,
-        answer: &Answer,
-    ) -> Result<(), EngineError> {
-        let Some(server) = self.server else { return Ok(()) };
-        if !matches!(&self.account_request, Some(request) if request.kind == AccountRequestKind::NewIdentity) {
-            return Ok(());
-        }
-        match answer {
-            Answer::Done(bytes) => {
-                let current = body::<CurrentIdentity>(bytes)
-                    .and_then(|current| {
-                        Some((current.account_id.0, DeviceList::decode(&current.device_list.0.0).ok()?))
-                    })
-                    .filter(|(account, list)| list.account() == *account);
-                match current {
-                    Some((account, list)) => {
-                        if self.make_lost_identity_body(context, server, &list)? {
-                            return Ok(());
-                        }
-                        self.make_account_body(context, server, account, Some(&list))
-                    }
-                    None => self.drop_account_request(context, &CommandError::BadAnswer),
-                }
-            }
-            Answer::Refused(refusal) if refusal.is_final() || refusal.is_limit() => {
-                self.drop_account_request(context, &(*refusal).into())
-            }
-            Answer::Refused(refusal) => {
-                self.fail_account_commands(&(*refusal).into());
-                Ok(())
-            }
-            Answer::Failed => Ok(()),
-        }
-    }
-
-    /// Where the server was restored from before this device's identity began, the identity is brought back as it was, so
-    /// that contacts who accepted it need not do so again. Whether that is so, and the request is written.
-    fn make_lost_identity_body(
-        &mut self,
-        context: &mut Context<'_>,
-        server: ServerId,
-        current: &DeviceList,
-    ) -> Result<bool, EngineError> {
-        let Some(me) = &self.me else { return Ok(false) };
-        let lost =
-            me.older.iter().chain([&me.list]).find(|list| {
-                list.new_identity() && list.previous_hash() == current.hash() && list.contains(&me.address)
-            });
-        let (Some(list), true) = (lost, me.account_identity.is_some()) else { return Ok(false) };
-        let Some(signed_prekey) = self.newest_signed_prekey(context, me)? else { return Ok(false) };
-        let (login, session) = begin_session(context, server, &me.address, &me.identity);
-        let Some(request) = &mut self.account_request else { return Ok(false) };
-        let body = super::codec::write(&NewIdentityRequest {
-            username: request.username.0.as_str().to_owned(),
-            password: request.password.clone(),
-            device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
-            // One-time prekeys follow when the device is online.
-            device: DevicePrekeys { device_id: me.address.device.get(), signed_prekey, one_time_prekeys: vec![] },
-            session,
-        })?;
-        request.body = Some(text(&body)?);
-        request.login = Some(login);
-        context.save(Table::Request, state::ACCOUNT_REQUEST, &request)?;
-        Ok(true)
-    }
-
-    /// Draws the keys of an account's first device, or of the one device of a new identity, and writes the request.
-    fn make_account_body(
-        &mut self,
-        context: &mut Context<'_>,
-        server: ServerId,
+        step: &mut Step<'_>,
+        username: Username,
         account: AccountId,
-        previous: Option<&DeviceList>,
-    ) -> Result<(), EngineError> {
-        let Some(mut request) = self.account_request.take() else { return Ok(()) };
-        let account_identity = AccountIdentityKeyPair::generate(context.rng);
-        let identity = DeviceIdentityKeyPair::generate(context.rng);
-        let registration = RegistrationId::generate(context.rng);
-        let address = DeviceAddress { account, device: DeviceId::PRIMARY, registration };
-        let list = DeviceList::sign(
-            &account_identity,
-            DeviceListBody {
-                account,
-                account_identity: account_identity.public(),
-                version: previous.map_or(Some(1), |list| list.version().checked_add(1)).ok_or(EngineError::Internal)?,
-                previous_hash: previous.map_or([0; 32], DeviceList::hash),
-                new_identity: previous.is_some(),
-                devices: vec![DeviceEntry { device: address.device, registration, identity: identity.public() }],
-            },
-        )
-        .map_err(|_| EngineError::Internal)?;
-        let first = super::prekeys::first_keys(context, &address, &identity)?;
-        let (login, session) = begin_session(context, server, &address, &identity);
-        let device_list = B64(EncodedDeviceList(list.encoded().to_vec()));
-        let username = request.username.0.as_str().to_owned();
-        let password = request.password.clone();
-        let body = match previous {
-            None => {
-                let invite = request.invite.clone();
-                super::codec::write(&RegisterRequest {
-                    username,
-                    password,
-                    invite,
-                    device_list,
-                    device: first.public,
-                    session,
-                })
-            }
-            Some(_) => super::codec::write(&NewIdentityRequest {
-                username,
-                password,
-                device_list,
-                device: first.public,
-                session,
-            }),
-        }?;
-        request.body = Some(text(&body)?);
-        request.me = Some(StoredMe {
-            username: request.username.clone(),
-            account_seed: Some(Bin(account_identity.seed())),
-            device_seed: Bin(identity.seed()),
-            device: address.device.get(),
-            registration,
-            lists: previous.cloned().into_iter().chain([list]).map(Bin).collect(),
-        });
-        request.login = Some(login);
-        request.keys = Some(first.keys);
-        request.pairs = Some(first.pairs);
-        context.save(Table::Request, state::ACCOUNT_REQUEST, &request)?;
-        self.account_request = Some(request);
+        device: DeviceId,
+    ) -> Result<Begun, EngineError> {
+        if self.me().is_some() {
+            return Ok(InvalidCommand::HasAccount.into());
+        }
+        offer::offer(&mut self.offered, step, username, account, device)
+    }
+
+    /// Logs in on the offered device, which the list must have.
+    pub(crate) fn join_device(&mut self, password: Password, device_list: &[u8]) -> Begun {
+        let Some(offered) = self.offered.get() else { return InvalidCommand::NoAccount.into() };
+        match offer::join(offered, password, device_list) {
+            Some(request) => self.sign_up.replace(request),
+            None => InvalidCommand::NotInList.into(),
+        }
+    }
+
+    /// Signs a list with an offered device, and has it published.
+    pub(crate) fn add_device(&mut self, offer: DeviceOffer) -> Result<Begun, EngineError> {
+        match self.me.get() {
+            Some(me) => self.own_lists.add(me, offer),
+            None => Ok(InvalidCommand::NoAccount.into()),
+        }
+    }
+
+    /// Signs a list without a device, and has it published.
+    pub(crate) fn remove_device(&mut self, device: DeviceId) -> Result<Begun, EngineError> {
+        match self.me.get() {
+            Some(me) => self.own_lists.remove(me, device),
+            None => Ok(InvalidCommand::NoAccount.into()),
+        }
+    }
+
+    /// Begins to change the password.
+    pub(crate) fn change_password(
+        &mut self,
+        step: &mut Step<'_>,
+        old: Password,
+        new: Password,
+    ) -> Result<Begun, EngineError> {
+        password::change(&mut self.password_change, step, old, new)
+    }
+
+    /// Goes on with the account request.
+    pub(crate) fn advance(&mut self, step: &mut Step<'_>) -> Result<(), EngineError> {
+        self.sign_up.advance(step, self.me.get())
+    }
+
+    /// Makes the requests of the commands that are one request.
+    pub(crate) fn advance_calls(step: &mut Step<'_>) -> Result<(), EngineError> {
+        calls::advance(step)
+    }
+
+    /// Goes on with device lists and the password.
+    pub(crate) fn advance_devices(&self, step: &mut Step<'_>) -> Result<(), EngineError> {
+        self.own_lists.advance(step)?;
+        password::advance(&self.password_change, step);
         Ok(())
     }
 
-    /// Writes the request to log in on this device, or on the one that was offered and listed since.
-    fn make_login_body(&mut self, context: &mut Context<'_>, server: ServerId) -> Result<(), EngineError> {
-        let Some(mut request) = self.account_request.take() else { return Ok(()) };
-        let joining = request.me.as_ref().map(|me| {
-            let identity = DeviceIdentityKeyPair::from_seed(&me.device_seed.0);
-            let account = me.lists.last().map(|list| list.0.account());
-            (identity, account, DeviceId::new(me.device).ok(), me.registration)
-        });
-        let (address, identity) = match (&joining, &self.me) {
-            (Some((identity, Some(account), Some(device), registration)), _) => {
-                (DeviceAddress { account: *account, device: *device, registration: *registration }, identity)
-            }
-            (None, Some(me)) => (me.address, &me.identity),
-            _ => return Err(EngineError::Internal),
-        };
-        let (login, session) = begin_session(context, server, &address, identity);
-        let body = super::codec::write(&LoginRequest {
-            username: request.username.0.as_str().to_owned(),
-            password: request.password.clone(),
-            device_id: address.device.get(),
-            registration_id: B64(address.registration),
-            session,
-        })?;
-        request.body = Some(text(&body)?);
-        request.login = Some(login);
-        context.save(Table::Request, state::ACCOUNT_REQUEST, &request)?;
-        self.account_request = Some(request);
-        Ok(())
+    /// Returns an access token that is good for now. Without one, what is needed to get it has been begun.
+    pub(crate) fn bearer(&mut self, step: &mut Step<'_>) -> Result<Option<AccessToken>, EngineError> {
+        if self.is_logged_in() {
+            return self.tokens.usable(step, self.me.get());
+        }
+        if self.log_in_again(step) {
+            self.advance(step)?;
+        } else {
+            self.tell_needs_login(step);
+        }
+        Ok(None)
     }
 
-    pub(super) fn on_account_answer(&mut self, context: &mut Context<'_>, answer: &Answer) -> Result<(), EngineError> {
-        let Some(request) = &self.account_request else { return Ok(()) };
-        match answer {
-            Answer::Done(bytes) => {
-                let session = request.login.as_ref().map(|login| login.session);
-                match body::<SessionGrant>(bytes).filter(|grant| Some(grant.session_id.0) == session) {
-                    Some(grant) => self.finish_account_request(context, &grant),
-                    None => {
-                        self.fail_account_commands(&CommandError::BadAnswer);
-                        self.back_off(context, Purpose::Account, None);
-                        Ok(())
-                    }
+    /// Renews the token of an open stream in time.
+    pub(crate) fn keep_token_fresh(&mut self, step: &mut Step<'_>) -> Result<(), EngineError> {
+        self.tokens.keep_fresh(step, self.me.get())
+    }
+
+    /// The server does not take the access token any more.
+    pub(crate) fn forget_access_token(&mut self) {
+        self.tokens.forget_access_token();
+    }
+
+    /// Logs in again on this device with the password at hand. Returns whether a request is under way.
+    fn log_in_again(&mut self, step: &mut Step<'_>) -> bool {
+        if self.sign_up.is_pending() {
+            return true;
+        }
+        let (Some(me), Some(password)) = (self.me.get(), self.password.clone()) else { return false };
+        let username = me.username.clone();
+        matches!(self.log_in(step, username, password, false), Begun::Waits(_))
+    }
+
+    /// Tells that only a person can go on.
+    fn tell_needs_login(&mut self, step: &mut Step<'_>) {
+        if !std::mem::replace(&mut self.told_needs_login, true) {
+            step.emit(Event::NeedsLogin);
+        }
+        step.tell(Fact::NeedsLogin);
+    }
+
+    /// Takes the server's id.
+    pub(crate) fn on_server_info(&mut self, step: &mut Step<'_>, answer: &Answer) {
+        self.sign_up.on_server_info(step, answer);
+    }
+
+    /// Takes the list that a new identity is chained to.
+    pub(crate) fn on_current_identity(&mut self, step: &mut Step<'_>, answer: &Answer) -> Result<(), EngineError> {
+        let prekeys = &self.prekeys;
+        let newest_signed = |step: &mut Step<'_>, me: &Me| prekeys.newest_signed(step, me);
+        let answered = self.sign_up.on_current_identity(step, self.me.get(), answer, newest_signed)?;
+        self.take_answer(step, answered)
+    }
+
+    /// Takes the answer to the account request.
+    pub(crate) fn on_account_answer(&mut self, step: &mut Step<'_>, answer: &Answer) -> Result<(), EngineError> {
+        let answered = self.sign_up.on_answer(step, answer);
+        self.take_answer(step, answered)
+    }
+
+    fn take_answer(&mut self, step: &mut Step<'_>, answered: Answered) -> Result<(), EngineError> {
+        match answered {
+            Answered::GoesOn => {}
+            Answered::Granted(request, grant) => {
+                let mut made = request.made.ok_or(EngineError::Internal)?;
+                let joined = if let Aim::Join(device) = request.aim { Some(*device) } else { None };
+                if let Some(device) = joined.or(made.device) {
+                    self.me.set(Me::from_stored(device.me).ok_or(EngineError::Internal)?);
+                    self.offered.take();
+                    self.own_lists.forget();
+                    self.prekeys.begin(step.vault, device.keys, &device.pairs)?;
+                    step.tell(Fact::BecameDevice);
                 }
+                made.login.granted(step.now, &grant);
+                self.tokens.set(made.login);
+                self.password = Some(request.password);
+                step.tell(Fact::LoggedIn);
             }
-            Answer::Refused(refusal)
-                if refusal.code == ProblemCode::DeviceListConflict
-                    && request.kind == AccountRequestKind::NewIdentity
-                    && self.identity_attempts < IDENTITY_ATTEMPTS_MAX =>
-            {
-                // Another device published meanwhile: the same again, chained to the list that is newest now.
-                self.identity_attempts += 1;
-                self.backoffs.remove(&Purpose::Account);
-                if let Some(request) = &mut self.account_request {
-                    request.body = None;
-                    context.save(Table::Request, state::ACCOUNT_REQUEST, request)?;
-                }
-                Ok(())
-            }
-            Answer::Refused(refusal) if refusal.is_final() || refusal.is_limit() => {
-                if refusal.code == ProblemCode::LoginFailed {
+            Answered::Dropped(code) => {
+                if code == Some(ProblemCode::LoginFailed) {
                     self.password = None;
                 }
-                self.drop_account_request(context, &(*refusal).into())
+                if self.me().is_some() && !self.is_logged_in() {
+                    self.tell_needs_login(step);
+                }
             }
-            // Busy, or broken: nobody knows whether it was carried out, so it stays.
-            Answer::Refused(refusal) => {
-                self.fail_account_commands(&(*refusal).into());
-                Ok(())
-            }
-            Answer::Failed => Ok(()),
-        }
-    }
-
-    fn finish_account_request(&mut self, context: &mut Context<'_>, grant: &SessionGrant) -> Result<(), EngineError> {
-        let Some(request) = self.account_request.take() else { return Ok(()) };
-        context.erase(Table::Request, state::ACCOUNT_REQUEST)?;
-        self.backoffs.remove(&Purpose::Account);
-        if let (Some(stored), Some(keys), Some(pairs)) = (request.me, request.keys, request.pairs) {
-            self.become_device(context, stored, keys, &pairs)?;
-        }
-        let mut login = request.login.ok_or(EngineError::Internal)?;
-        login.access = Some(grant.access_token.clone());
-        login.access_expires_at = context.now.saturating_add(grant.expires_in.saturating_mul(1000)).0;
-        context.save(Table::Meta, state::LOGIN, &login)?;
-        self.login = Some(login);
-        self.password = Some(request.password);
-        let outcome = self.account_info().map(Outcome::Account).ok_or(CommandError::Internal);
-        self.complete_all(|waiting| matches!(waiting, Waiting::Account), &outcome);
-        Ok(())
-    }
-
-    /// Forgets a request that was refused for good.
-    fn drop_account_request(&mut self, context: &mut Context<'_>, error: &CommandError) -> Result<(), EngineError> {
-        context.erase(Table::Request, state::ACCOUNT_REQUEST)?;
-        self.account_request = None;
-        self.backoffs.remove(&Purpose::Account);
-        self.backoffs.remove(&Purpose::CurrentIdentity);
-        self.fail_account_commands(error);
-        if self.me.is_some() && self.login.is_none() {
-            self.tell_needs_login(context)?;
         }
         Ok(())
     }
 
-    fn fail_account_commands(&mut self, error: &CommandError) {
-        self.complete_all(|waiting| matches!(waiting, Waiting::Account), &Err(error.clone()));
+    /// Returns how the commands that wait for the account request end.
+    pub(crate) fn outcome(&self) -> Result<Outcome, CommandError> {
+        self.info().map(Outcome::Account).ok_or(CommandError::Internal)
+    }
+
+    /// Takes the answer to a refresh of the tokens.
+    pub(crate) fn on_refresh_answer(&mut self, step: &mut Step<'_>, answer: &Answer) {
+        if self.tokens.on_answer(step, answer) {
+            step.tell(Fact::StreamUnwelcome);
+            if !self.log_in_again(step) {
+                self.tell_needs_login(step);
+            }
+        }
+    }
+
+    /// Takes the answer to the password change.
+    pub(crate) fn on_password_answer(&mut self, step: &mut Step<'_>, answer: &Answer) {
+        if let Changed::Yes(password) = password::on_answer(&mut self.password_change, step, answer) {
+            // The access token was made for the password before.
+            self.forget_access_token();
+            self.password = password;
+        }
+    }
+
+    /// Takes the answer to a command that is one request.
+    pub(crate) fn on_call_answer(&self, step: &mut Step<'_>, id: CommandId, answer: &Answer) {
+        calls::on_answer(step, id, self.tokens.session(), answer);
+    }
+
+    /// Forgets the log-in, as asked.
+    pub(crate) fn end_login(&mut self) {
+        self.tokens.end();
+        self.password = None;
+    }
+
+    /// Forgets everything after the account was deleted.
+    pub(crate) fn forget(&mut self, step: &mut Step<'_>) -> Result<(), EngineError> {
+        self.end_login();
+        self.me.take();
+        self.offered.take();
+        if self.sign_up.is_pending() {
+            self.sign_up.forget();
+            step.complete_all(|waiting| matches!(waiting, Waiting::Account), &Err(CommandError::Superseded));
+        }
+        self.own_lists.forget();
+        self.password_change.take();
+        self.prekeys.forget(step.vault)
     }
 }
 
-/// Draws a session and its first refresh token, and signs for them.
-pub(super) fn begin_session(
-    context: &mut Context<'_>,
-    server: ServerId,
-    address: &DeviceAddress,
-    identity: &DeviceIdentityKeyPair,
-) -> (Login, SessionRequest) {
-    let session = SessionId::from_bytes(context.draw());
-    let refresh = RefreshToken::from_bytes(context.draw());
-    let statement = LoginStatement {
-        server: *server.as_bytes(),
-        session: *session.as_bytes(),
-        address: *address,
-        refresh_hash: *refresh.hash().as_bytes(),
-    };
-    let request = SessionRequest {
-        session_id: B64(session),
-        refresh_hash: B64(refresh.hash()),
-        signature: B64(statement.sign(identity)),
-    };
-    (Login { server, session, refresh, next: None, access: None, access_expires_at: 0 }, request)
-}
-
-fn text(bytes: &[u8]) -> Result<Zeroizing<String>, EngineError> {
-    std::str::from_utf8(bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| EngineError::Internal)
+/// Reads bytes as each record of the account.
+#[cfg(fuzzing)]
+pub(crate) fn read_any_record(bytes: &[u8]) {
+    use super::codec::parse;
+    let _ = parse::<tokens::Login>(bytes, "a record");
+    let _ = parse::<prekeys::Keys>(bytes, "a record");
+    let _ = parse::<prekeys::PrekeyUpload>(bytes, "a record");
+    let _ = parse::<AccountRequest>(bytes, "a record");
+    let _ = parse::<offer::Offered>(bytes, "a record");
+    let _ = parse::<own_lists::ListsToPublish>(bytes, "a record");
+    let _ = parse::<PasswordChange>(bytes, "a record");
 }

@@ -13,11 +13,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{Context, EngineError};
-use crate::vault::{Log, Table};
+use super::error::EngineError;
 
 /// A value with one binary form in the vault's records.
-pub(super) trait Stored: Sized {
+pub(crate) trait Stored: Sized {
     fn stored(&self) -> Cow<'_, [u8]>;
     fn restore(bytes: &[u8]) -> Option<Self>;
 }
@@ -110,7 +109,7 @@ impl Stored for Username {
 
 /// A [`Stored`] value inside a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bin<T>(pub(super) T);
+pub(crate) struct Bin<T>(pub(crate) T);
 
 impl<T: Stored> Serialize for Bin<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -125,7 +124,7 @@ impl<'de, T: Stored> Deserialize<'de> for Bin<T> {
 }
 
 /// `#[serde(with = "bin")]` for a field of a [`Stored`] type.
-pub(super) mod bin {
+pub(crate) mod bin {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde::de::Error as _;
@@ -134,11 +133,11 @@ pub(super) mod bin {
 
     use super::Stored;
 
-    pub(in super::super) fn serialize<T: Stored, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<T: Stored, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(value.stored())))
     }
 
-    pub(in super::super) fn deserialize<'de, T: Stored, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    pub(crate) fn deserialize<'de, T: Stored, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
         let bytes =
             Zeroizing::new(URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(|_| D::Error::custom("not base64url"))?);
@@ -146,67 +145,22 @@ pub(super) mod bin {
     }
 }
 
-impl Context<'_> {
-    /// The record of a key, if there is one.
-    pub(super) fn load<T: DeserializeOwned>(
-        &mut self,
-        table: Table,
-        key: &[u8],
-        what: &'static str,
-    ) -> Result<Option<T>, EngineError> {
-        match self.vault.get(table, key)? {
-            Some(value) => parse(&value, what).map(Some),
-            None => Ok(None),
-        }
-    }
+/// A hash that starts as zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Bin32(#[serde(with = "bin")] pub(crate) [u8; 32]);
 
-    /// Writes a record.
-    pub(super) fn save<T: Serialize>(&mut self, table: Table, key: &[u8], value: &T) -> Result<(), EngineError> {
-        Ok(self.vault.put(table, key, &write(value)?)?)
-    }
-
-    /// Removes a record.
-    pub(super) fn erase(&mut self, table: Table, key: &[u8]) -> Result<bool, EngineError> {
-        Ok(self.vault.delete(table, key)?)
-    }
-
-    /// Appends a record; its position.
-    pub(super) fn push<T: Serialize>(&mut self, log: Log, value: &T) -> Result<u64, EngineError> {
-        Ok(self.vault.append(log, &write(value)?)?)
-    }
-
-    /// Replaces a record of a log.
-    pub(super) fn rewrite<T: Serialize>(&mut self, log: Log, position: u64, value: &T) -> Result<(), EngineError> {
-        Ok(self.vault.replace(log, position, &write(value)?)?)
-    }
-
-    /// The record at a position, if it is there still.
-    pub(super) fn at<T: DeserializeOwned>(
-        &mut self,
-        log: Log,
-        position: u64,
-        what: &'static str,
-    ) -> Result<Option<T>, EngineError> {
-        match self.vault.read(log, position, 1)?.into_iter().next() {
-            Some((found, value)) if found == position => parse(&value, what).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Random bytes.
-    pub(super) fn draw<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
-    }
-}
-
-/// Parses a record.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, EngineError> {
+/// Reads a record.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, EngineError> {
     serde_json::from_slice(bytes).map_err(|_| EngineError::Record { what })
 }
 
-/// A record's bytes.
-pub(super) fn write<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+/// Returns a record's bytes.
+pub(crate) fn write<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, EngineError> {
     serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| EngineError::Internal)
+}
+
+/// Returns a record's bytes as text, for a body that is stored before it is sent.
+pub(crate) fn write_text<T: Serialize>(value: &T) -> Result<Zeroizing<String>, EngineError> {
+    serde_json::to_string(value).map(Zeroizing::new).map_err(|_| EngineError::Internal)
 }

@@ -1,6 +1,7 @@
 //! What goes into the engine, and what it wants done.
 
 use bytes::Bytes;
+pub use sealpost_api::endpoint::Method;
 use sealpost_api::frames::ServerFrame;
 use sealpost_api::password::AccessToken;
 use sealpost_api::problem::ProblemCode;
@@ -13,32 +14,6 @@ use super::event::Event;
 /// Names one HTTP request between its effect and its answer. Unique while the engine lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
-
-/// An HTTP method of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `POST`
-    Post,
-    /// `PUT`
-    Put,
-    /// `DELETE`
-    Delete,
-}
-
-impl Method {
-    /// The method as HTTP writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
-    }
-}
 
 /// An answer of the server, of any status.
 #[derive(Clone, PartialEq, Eq)]

@@ -393,3 +393,11 @@ pub enum NoticeBody {
         lost: Vec<MessageNumber>,
     },
 }
+
+impl NoticeBody {
+    /// Returns whether this is about an identity, for programs that react to nothing else.
+    #[must_use]
+    pub const fn is_identity_change(&self) -> bool {
+        matches!(self, Self::IdentityChanged { .. })
+    }
+}
