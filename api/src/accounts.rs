@@ -199,7 +199,7 @@ pub struct ErasureReport {
     pub remains: Vec<String>,
 }
 
-/// One device in [`AccountExport`].
+/// A device of the exported account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

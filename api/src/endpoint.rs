@@ -48,3 +48,9 @@ pub trait Endpoint: Sized + 'static {
     /// [`ArgumentError`] names the argument that is missing or malformed.
     fn parse(arguments: &Arguments<'_>) -> Result<Self, ArgumentError>;
 }
+
+/// Something that needs the types of every endpoint; see [`endpoints::visit`](crate::endpoints::visit).
+pub trait Visitor {
+    /// Takes one endpoint.
+    fn visit<E: Endpoint>(&mut self);
+}

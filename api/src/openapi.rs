@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn, Paths, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::ServerBuilder;
 use utoipa::openapi::tag::TagBuilder;
@@ -18,6 +18,7 @@ use crate::endpoint::{Access, Endpoint, Form, Metadata, Method, Parameter, Place
 use crate::problem::{Problem, ProblemCode};
 
 mod binary;
+mod numbers;
 
 pub(crate) use binary::*;
 
@@ -113,6 +114,7 @@ impl Builder {
     fn reference<T: ToSchema>(&mut self) -> Ref {
         let mut schemas = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut schemas);
+        schemas.iter_mut().for_each(|(_, schema)| numbers::mend(schema));
         self.schemas.extend(schemas);
         Ref::from_schema_name(T::name())
     }
@@ -177,7 +179,7 @@ fn described(parameter: &Parameter) -> ParameterBuilder {
         Form::Base64Url(bytes) => binary::base64url(bytes, bytes).build(),
         Form::Number => ObjectBuilder::new()
             .schema_type(Type::Integer)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::UInt64)))
+            .format(Some(SchemaFormat::Custom("uint64".to_owned())))
             .minimum(Some(0))
             .build(),
     };

@@ -1,11 +1,7 @@
 //! Doors for the fuzz targets to what is private. Compiled for them alone (`--cfg fuzzing`).
 
-use sealpost_api::accounts::{
-    ChangePasswordRequest, CurrentIdentityRequest, DeleteAccountRequest, NewIdentityRequest, RegisterRequest,
-};
-use sealpost_api::devices::PublishDeviceListRequest;
-use sealpost_api::prekeys::{TakeBundlesRequest, UploadPrekeysRequest};
-use sealpost_api::sessions::{LoginRequest, RefreshRequest};
+use sealpost_api::endpoint::{Endpoint, RequestBody as _, Visitor};
+use sealpost_api::endpoints;
 
 use crate::edge::http::parse_body;
 use crate::process::settings::from_text;
@@ -27,18 +23,19 @@ pub const CONFIG_SEEDS: [(&str, &str); 2] = [
     ("tls", "data = '/a'\nworkers = 2\n[tls]\nmode = 'plain'\nanywhere = true\n[queue]\nmessages_max = 5\n"),
 ];
 
-/// Reads bytes as the body of every route that takes one.
+/// Reads bytes as the body of every endpoint that takes one.
 pub fn bodies(bytes: &[u8]) {
-    let _ = parse_body::<RegisterRequest>(bytes);
-    let _ = parse_body::<CurrentIdentityRequest>(bytes);
-    let _ = parse_body::<NewIdentityRequest>(bytes);
-    let _ = parse_body::<ChangePasswordRequest>(bytes);
-    let _ = parse_body::<DeleteAccountRequest>(bytes);
-    let _ = parse_body::<PublishDeviceListRequest>(bytes);
-    let _ = parse_body::<TakeBundlesRequest>(bytes);
-    let _ = parse_body::<UploadPrekeysRequest>(bytes);
-    let _ = parse_body::<LoginRequest>(bytes);
-    let _ = parse_body::<RefreshRequest>(bytes);
+    struct Reading<'a>(&'a [u8]);
+
+    impl Visitor for Reading<'_> {
+        fn visit<E: Endpoint>(&mut self) {
+            if E::Request::EXPECTED {
+                let _ = parse_body::<E::Request>(self.0);
+            }
+        }
+    }
+
+    endpoints::visit(&mut Reading(bytes));
 }
 
 /// Reads a configuration file's text. What is printed of it must read the same again.

@@ -25,6 +25,11 @@ macro_rules! endpoints {
         pub const ENDPOINTS: &[$crate::endpoint::Metadata] =
             &[$(<$name as $crate::endpoint::Endpoint>::METADATA),*];
 
+        /// Visits each endpoint of this resource.
+        pub fn visit(visitor: &mut impl $crate::endpoint::Visitor) {
+            $(visitor.visit::<$name>();)*
+        }
+
         /// Adds each endpoint of this resource to a document.
         #[cfg(feature = "openapi")]
         pub(crate) const OPERATIONS: &[fn(&mut $crate::openapi::Builder)] =
@@ -34,6 +39,11 @@ macro_rules! endpoints {
             $crate::endpoint::declare::endpoint_type! {
                 $(#[doc = $doc])+
                 $name { $($(#[doc = $argument_doc])+ $argument: $type),* }
+            }
+
+            impl $name {
+                /// The endpoint's name, to match [`Metadata::name`](crate::endpoint::Metadata::name) against.
+                pub const NAME: &'static str = stringify!($name);
             }
 
             impl $crate::endpoint::Endpoint for $name {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use sealpost_api::endpoints;
 use sealpost_api::problem::ProblemCode;
 
-use crate::edge::http::ROUTES;
 use crate::relay::{RelayCounts, RelayState};
 use crate::service::ServiceMetrics;
 use crate::service::hub::CloseReason;
@@ -252,7 +252,7 @@ fn set(gauge: &IntGauge, value: u64) {
 
 /// Every value of the label `route`.
 fn routes() -> impl Iterator<Item = &'static str> {
-    let mut paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    let mut paths: Vec<&str> = endpoints::all().map(|endpoint| endpoint.path).collect();
     paths.dedup();
     paths.push(UNKNOWN);
     paths.into_iter()
@@ -309,7 +309,7 @@ impl ServiceMetrics for Metrics {
 
     fn request(&self, route: Option<&str>, status: u16, took: Duration) {
         // A pattern of actix's that is no route of ours would be a label nobody knows.
-        let route = route.filter(|route| ROUTES.iter().any(|known| known.path == *route)).unwrap_or(UNKNOWN);
+        let route = route.filter(|route| endpoints::all().any(|known| known.path == *route)).unwrap_or(UNKNOWN);
         let class = usize::from(status / 100).checked_sub(1).and_then(|index| CLASSES.get(index));
         self.requests.with_label_values(&[route, class.copied().unwrap_or(UNKNOWN)]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());

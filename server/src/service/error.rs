@@ -21,6 +21,8 @@ pub struct ServiceError {
     pub prekey_id: Option<u32>,
     /// What to check. The text is fixed, so that it cannot contain anything that a caller sent.
     pub detail: Option<&'static str>,
+    /// The part of the request that is wrong, in the API's own names, so that it cannot hold anything that was sent.
+    pub field: Option<String>,
     /// The cause.
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
@@ -30,7 +32,7 @@ impl ServiceError {
     /// Creates an error that has only a code.
     #[must_use]
     pub const fn new(code: ProblemCode) -> Self {
-        Self { code, retry_after: None, prekey_id: None, detail: None, source: None }
+        Self { code, retry_after: None, prekey_id: None, detail: None, field: None, source: None }
     }
 
     /// Creates the error for a rate limit or full queue: try again after this many ms.
@@ -49,6 +51,12 @@ impl ServiceError {
     #[must_use]
     pub fn with_detail(self, detail: &'static str) -> Self {
         Self { detail: Some(detail), ..self }
+    }
+
+    /// Names the part of the request that is wrong.
+    #[must_use]
+    pub fn with_field(self, field: Option<String>) -> Self {
+        Self { field, ..self }
     }
 
     /// Adds the cause, for the log.

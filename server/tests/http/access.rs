@@ -1,166 +1,23 @@
 //! The access matrix: every route, asked by everybody who must not, with every id that it names.
 //!
-//! A request that names somebody else's thing gets the very answer that it gets when it names nothing at all, and changes
-//! nothing. [`MATRIX`] says of each id a route names whose it has to be; a route without a row does not compile, and a body
-//! field without one fails the test.
+//! A request that names another account's thing gets the same answer as one that names nothing that exists, and changes nothing.
+//! The matrix in [`requests`](super::requests) says of each id that an endpoint names whose it has to be. An endpoint without a
+//! row does not compile, and a field of a body without one fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sealpost_api::endpoint::{Access, Metadata};
+use sealpost_api::endpoints;
 use sealpost_api::ids::SessionId;
 use sealpost_api::limits::ACCESS_TOKEN_SECONDS;
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::{AccountId, DeviceList, RegistrationId, UnixMillis};
-use sealpost_server::edge::http::routes::Verb;
-use sealpost_server::edge::http::{Auth, ROUTES, Route};
 use serde_json::Value;
 
-use super::requests::{Actor, Names};
+use super::requests::{Actor, Id, Names, Scope, ids_named};
 use super::schema;
 use crate::account::{Account, Device, PASSWORD, publish_request};
 use crate::server::{Options, TestServer};
-
-/// What a request can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Id {
-    Username,
-    Account,
-    Device,
-    Registration,
-    Session,
-    OneTimePrekey,
-    SignedPrekey,
-    KeyEpoch,
-    After,
-}
-
-/// Whose it has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    /// Anybody's: every account may look it up or write to it.
-    Public,
-    /// The caller's account's, any device of which will do.
-    Account,
-    /// The calling device's.
-    Device,
-    /// Nobody's: something new is made under this id, and one that is taken is refused.
-    Free,
-    /// It names a thing of the caller's own, although others can have one of the same name.
-    Own,
-}
-
-struct Row {
-    verb: Verb,
-    path: &'static str,
-    ids: &'static [(Id, Scope)],
-}
-
-const fn row(verb: Verb, path: &'static str, ids: &'static [(Id, Scope)]) -> Row {
-    Row { verb, path, ids }
-}
-
-const NEW_DEVICE: [(Id, Scope); 4] = [
-    (Id::Device, Scope::Own),
-    (Id::Registration, Scope::Own),
-    (Id::OneTimePrekey, Scope::Own),
-    (Id::SignedPrekey, Scope::Own),
-];
-
-/// One row for each route.
-const MATRIX: &[Row] = &[
-    row(Verb::Get, "/healthz", &[]),
-    row(Verb::Get, "/readyz", &[]),
-    row(Verb::Get, "/v1/openapi.json", &[]),
-    row(Verb::Get, "/v1/server", &[]),
-    row(
-        Verb::Post,
-        "/v1/accounts",
-        &[
-            (Id::Username, Scope::Free),
-            (Id::Account, Scope::Free),
-            (Id::Session, Scope::Free),
-            NEW_DEVICE[0],
-            NEW_DEVICE[1],
-            NEW_DEVICE[2],
-            NEW_DEVICE[3],
-        ],
-    ),
-    row(Verb::Get, "/v1/accounts/by-name/{username}", &[(Id::Username, Scope::Public)]),
-    row(Verb::Get, "/v1/accounts/{account_id}/devices", &[(Id::Account, Scope::Public), (Id::After, Scope::Public)]),
-    row(Verb::Post, "/v1/accounts/{account_id}/bundles", &[(Id::Account, Scope::Public), (Id::Device, Scope::Public)]),
-    row(Verb::Post, "/v1/identity/current", &[(Id::Username, Scope::Account)]),
-    row(
-        Verb::Post,
-        "/v1/identity",
-        &[
-            (Id::Username, Scope::Account),
-            (Id::Account, Scope::Account),
-            (Id::Session, Scope::Free),
-            NEW_DEVICE[0],
-            NEW_DEVICE[1],
-            NEW_DEVICE[2],
-            NEW_DEVICE[3],
-        ],
-    ),
-    row(Verb::Put, "/v1/account/password", &[]),
-    row(Verb::Post, "/v1/account/delete", &[]),
-    row(Verb::Get, "/v1/account/export", &[]),
-    row(
-        Verb::Put,
-        "/v1/account/devices",
-        &[(Id::Account, Scope::Account), NEW_DEVICE[0], NEW_DEVICE[1], NEW_DEVICE[2], NEW_DEVICE[3]],
-    ),
-    row(
-        Verb::Post,
-        "/v1/sessions",
-        &[
-            (Id::Username, Scope::Account),
-            (Id::Device, Scope::Device),
-            (Id::Registration, Scope::Device),
-            (Id::Session, Scope::Free),
-        ],
-    ),
-    row(Verb::Post, "/v1/sessions/refresh", &[(Id::Session, Scope::Device)]),
-    row(Verb::Get, "/v1/sessions", &[]),
-    row(Verb::Delete, "/v1/sessions", &[]),
-    row(Verb::Delete, "/v1/sessions/current", &[]),
-    row(Verb::Delete, "/v1/sessions/{session_id}", &[(Id::Session, Scope::Account)]),
-    row(Verb::Get, "/v1/prekeys", &[]),
-    row(Verb::Get, "/v1/prekeys/ids", &[]),
-    row(
-        Verb::Post,
-        "/v1/prekeys",
-        &[(Id::KeyEpoch, Scope::Own), (Id::OneTimePrekey, Scope::Own), (Id::SignedPrekey, Scope::Own)],
-    ),
-    row(Verb::Delete, "/v1/prekeys", &[]),
-    // The ids in its frames have a matrix of their own, among the tests of the stream.
-    row(Verb::Get, "/v1/stream", &[]),
-];
-
-const _: () = assert!(every_route_has_a_row(), "a route has no row in MATRIX: say there which ids it names, and whose");
-
-const fn every_route_has_a_row() -> bool {
-    let mut route = 0;
-    while route < ROUTES.len() {
-        let mut row = 0;
-        while row < MATRIX.len() && !is_row_of(&MATRIX[row], &ROUTES[route]) {
-            row += 1;
-        }
-        if row == MATRIX.len() {
-            return false;
-        }
-        route += 1;
-    }
-    ROUTES.len() == MATRIX.len()
-}
-
-const fn is_row_of(row: &Row, route: &Route) -> bool {
-    let (ours, theirs) = (row.path.as_bytes(), route.path.as_bytes());
-    let mut at = 0;
-    while at < ours.len() && at < theirs.len() && ours[at] == theirs[at] {
-        at += 1;
-    }
-    row.verb as u8 == route.method as u8 && at == ours.len() && at == theirs.len()
-}
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,7 +148,7 @@ fn ids_of(field: &str, parent: Option<&str>) -> &'static [Id] {
 }
 
 /// What a route's path and body name, by the OpenAPI document.
-fn named_by(document: &Value, route: &Route) -> BTreeSet<Id> {
+fn named_by(document: &Value, route: &Metadata) -> BTreeSet<Id> {
     let mut named = BTreeSet::new();
     let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -344,10 +201,10 @@ fn unknown_names() -> Names {
 }
 
 /// Whether the principal may name the victim's thing here: then there is nothing to deny.
-fn allowed(route: &Route, scope: Scope, principal: Principal) -> bool {
-    match (route.auth, principal) {
+fn allowed(route: &Metadata, scope: Scope, principal: Principal) -> bool {
+    match (route.access, principal) {
         // An anonymous call is let in by what is in its body. A device that was removed knows the password all the same.
-        (Auth::Anyone, Principal::OtherDevice | Principal::Removed) => scope == Scope::Account,
+        (Access::Anyone, Principal::OtherDevice | Principal::Removed) => scope == Scope::Account,
         (_, Principal::OtherAccount) => scope == Scope::Public,
         (_, Principal::OtherDevice) => matches!(scope, Scope::Public | Scope::Account),
         _ => false,
@@ -364,30 +221,29 @@ async fn threat_57_whoever_names_anothers_things_learns_and_changes_nothing() {
     let unauthenticated = stranger.essence();
     assert!(world.stored()["sessions"].len() >= 3, "what is compared is there");
     let (mut denied, mut cells) = (0, 0);
-    for route in ROUTES {
-        let row = MATRIX.iter().find(|row| is_row_of(row, route)).unwrap();
-        let listed: BTreeSet<Id> = row.ids.iter().map(|(id, _)| *id).collect();
+    for route in endpoints::all() {
+        let ids = ids_named(route);
+        let listed: BTreeSet<Id> = ids.iter().map(|(id, _)| *id).collect();
         assert_eq!(listed, named_by(&document, route), "{} {}", route.method.as_str(), route.path);
         for principal in PRINCIPALS {
             let tokenless = [Principal::Nobody, Principal::Removed, Principal::Expired].contains(&principal);
             // Without any id there is still the question itself; and where no token is asked for, none can have expired.
-            if route.auth == Auth::Anyone && (principal == Principal::Expired || row.ids.is_empty()) {
+            if route.access == Access::Anyone && (principal == Principal::Expired || ids.is_empty()) {
                 continue;
             }
-            if route.auth == Auth::Stream
+            if route.access == Access::Stream
                 && matches!(principal, Principal::Nobody | Principal::OtherAccount | Principal::OtherDevice)
             {
                 continue;
             }
-            let asked = row
-                .ids
+            let asked = ids
                 .iter()
                 .map(|(id, scope)| (Some(*id), *scope))
-                .chain((row.ids.is_empty() && tokenless).then_some((None, Scope::Device)));
+                .chain((ids.is_empty() && tokenless).then_some((None, Scope::Device)));
             for (id, scope) in asked {
                 cells += 1;
                 let cell = format!("{} {} by {principal:?}, naming {id:?}", route.method.as_str(), route.path);
-                if route.auth != Auth::Anyone && tokenless {
+                if route.access != Access::Anyone && tokenless {
                     let actor = world.principal(principal).await;
                     let before = world.stored();
                     let own = world.victim.names();
@@ -434,7 +290,7 @@ async fn threat_57_whoever_names_anothers_things_learns_and_changes_nothing() {
 /// What a handler does to the store goes through a service, which is handed a `Caller` and not an id to believe.
 #[test]
 fn no_handler_reaches_the_store() {
-    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/edge");
     let mut seen = 0;
     for folder in ["http", "ws"] {
         for entry in std::fs::read_dir(sources.join(folder)).unwrap() {

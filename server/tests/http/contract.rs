@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 
 use hyper::Method;
+use sealpost_api::endpoint::Access;
+use sealpost_api::endpoints;
 use sealpost_api::problem::ProblemCode;
+use sealpost_server::edge::http::routes;
 use sealpost_server::edge::http::routes::listing;
-use sealpost_server::edge::http::{Auth, ROUTES};
 use serde_json::Value;
 
 use crate::account::Account;
@@ -18,11 +20,10 @@ async fn the_served_document_and_the_table_of_routes_agree() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             documented.insert((method.to_uppercase(), path.clone()));
-            let route = ROUTES
-                .iter()
+            let route = endpoints::all()
                 .find(|route| route.path == path && route.method.as_str() == method.to_uppercase())
                 .unwrap();
-            assert_eq!(operation["security"].is_array(), route.auth != Auth::Anyone, "{method} {path}");
+            assert_eq!(operation["security"].is_array(), route.access != Access::Anyone, "{method} {path}");
             assert_eq!(operation["requestBody"].is_object(), route.body, "{method} {path}");
             let parameters = operation["parameters"]
                 .as_array()
@@ -35,9 +36,10 @@ async fn the_served_document_and_the_table_of_routes_agree() {
         }
     }
     let table: BTreeSet<_> =
-        ROUTES.iter().map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
+        endpoints::all().map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
     assert_eq!(documented, table);
-    assert_eq!(listing().lines().count(), ROUTES.len());
+    assert_eq!(listing().lines().count(), table.len());
+    assert_eq!(routes::routes().count(), table.len());
     // Every reference leads somewhere.
     let text = document.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1) {
@@ -51,7 +53,7 @@ async fn every_route_that_needs_a_session_refuses_everyone_else_before_it_reads_
     let server = TestServer::start(Options::default()).await;
     let alice = Account::register(&server, "alice").await;
     assert_eq!(server.delete("/v1/sessions/current", &alice.device.access).await.status, 200);
-    for route in ROUTES.iter().filter(|route| route.auth == Auth::Session) {
+    for route in endpoints::all().filter(|route| route.access == Access::Session) {
         let path = route.path.replace("{username}", "alice").replace("{account_id}", "x").replace("{session_id}", "x");
         let method: Method = route.method.as_str().parse().unwrap();
         let ended = format!("Bearer {}", alice.device.access);

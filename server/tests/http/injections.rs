@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
+use sealpost_api::endpoint::{Access, Metadata};
+use sealpost_api::endpoints::all;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::LoginRequest;
 use sealpost_server::domain::clock::{Clock as _, SystemClock};
-use sealpost_server::edge::http::{Auth, ROUTES, Route};
 use sealpost_server::store::Store;
 use sealpost_server::store::mongodb::MongoStore;
 use serde_json::{Value, json};
@@ -96,16 +97,16 @@ fn rand_bytes() -> [u8; 48] {
     std::array::from_fn(|_| rand::random())
 }
 
-fn bodies() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(|route| route.body)
+fn bodies() -> impl Iterator<Item = &'static Metadata> {
+    all().filter(|route| route.body)
 }
 
-fn token<'a>(route: &Route, actor: &'a Actor) -> &'a str {
-    if route.auth == Auth::Anyone { "" } else { &actor.device.access }
+fn token<'a>(route: &Metadata, actor: &'a Actor) -> &'a str {
+    if route.access == Access::Anyone { "" } else { &actor.device.access }
 }
 
 /// The bodies of a route in which one thing is an operator, or of another kind than it should be, and what that is.
-fn bad_bodies(document: &Value, route: &Route, body: &Value) -> Vec<(String, Value)> {
+fn bad_bodies(document: &Value, route: &Metadata, body: &Value) -> Vec<(String, Value)> {
     let mut bad: Vec<(String, Value)> = Vec::new();
     let mut objects = vec![String::new()];
     let fields = schema::request_fields(document, route);
@@ -218,7 +219,7 @@ async fn sql_in_any_string_is_data() {
     for (number, text) in (0..).zip(SQL) {
         let password = format!("{text} padding");
         let mut other = Actor::register(&server, &format!("person{number}"), &password).await;
-        let log_in = ROUTES.iter().find(|route| (route.path, route.body) == ("/v1/sessions", true)).unwrap();
+        let log_in = all().find(|route| (route.path, route.body) == ("/v1/sessions", true)).unwrap();
         other.device.session = sealpost_api::ids::SessionId::from_bytes(rand::random());
         let (path, body) = other.request(&server, log_in, &other.names());
         let mut request: LoginRequest = serde_json::from_value(body.unwrap()).unwrap();

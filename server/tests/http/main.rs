@@ -14,6 +14,7 @@ mod fields;
 mod identity;
 mod injections;
 mod limits;
+mod malformed;
 mod panics;
 mod passwords;
 mod prekeys;

@@ -1,24 +1,176 @@
-//! A request to any route of the table, naming whatever ids the test wants, made and signed with the caller's keys.
+//! The endpoints as tests ask for them: the ids that each names, and a request with any ids, made and signed with the keys of the
+//! one who asks.
 
 use hyper::Method;
 use sealpost_api::accounts::{
-    ChangePasswordRequest, CurrentIdentityRequest, DeleteAccountRequest, NewIdentityRequest, RegisterRequest,
+    ChangePassword, ChangePasswordRequest, CurrentIdentityRequest, DeleteAccount, DeleteAccountRequest, ExportAccount,
+    LookUpAccount, NewIdentityRequest, ReadCurrentIdentity, Register, RegisterRequest, ReplaceIdentity,
 };
-use sealpost_api::devices::PublishDeviceListRequest;
+use sealpost_api::devices::{PublishDeviceList, PublishDeviceListRequest, ReadDeviceLists};
 use sealpost_api::encoding::{B64, EncodedDeviceList, RefreshToken};
+use sealpost_api::endpoint::{Endpoint, Metadata};
+use sealpost_api::endpoints::ENDPOINTS;
 use sealpost_api::ids::SessionId;
-use sealpost_api::prekeys::{TakeBundlesRequest, UploadPrekeysRequest};
-use sealpost_api::sessions::{LoginRequest, SessionGrant};
+use sealpost_api::prekeys::{
+    DiscardPrekeys, ListPrekeyIds, ReadPrekeyStatus, TakeBundles, TakeBundlesRequest, UploadPrekeys,
+    UploadPrekeysRequest,
+};
+use sealpost_api::server::{CheckHealth, CheckReadiness, ReadOpenApi, ReadServerInfo};
+use sealpost_api::sessions::{
+    EndAllSessions, EndSession, ListSessions, LogIn, LogOut, LoginRequest, RefreshSession, SessionGrant,
+};
+use sealpost_api::stream::OpenStream;
 use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceId, DeviceIdentityKeyPair, DeviceList, DeviceListBody,
     RegistrationId,
 };
-use sealpost_server::edge::http::Route;
-use sealpost_server::edge::http::routes::Verb;
 use serde_json::Value;
 
-use crate::account::{Account, Device, one_time_prekeys, password, path_id, server_id};
+use crate::account::{Account, Device, one_time_prekeys, password, server_id};
 use crate::server::{Reply, TestServer};
+
+/// What a request can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Id {
+    Username,
+    Account,
+    Device,
+    Registration,
+    Session,
+    OneTimePrekey,
+    SignedPrekey,
+    KeyEpoch,
+    After,
+}
+
+/// Whose thing an id has to name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Anyone's: every account may look it up or write to it.
+    Public,
+    /// The caller's account's. Any of its devices may call.
+    Account,
+    /// The calling device's.
+    Device,
+    /// Nobody's: the call makes something new under this id, and refuses an id that is taken.
+    Free,
+    /// The caller's own thing, even if another account has one of the same name.
+    Own,
+}
+
+struct Row {
+    endpoint: &'static str,
+    ids: &'static [(Id, Scope)],
+}
+
+const fn row<E: Endpoint>(ids: &'static [(Id, Scope)]) -> Row {
+    Row { endpoint: E::METADATA.name, ids }
+}
+
+const NEW_DEVICE: [(Id, Scope); 4] = [
+    (Id::Device, Scope::Own),
+    (Id::Registration, Scope::Own),
+    (Id::OneTimePrekey, Scope::Own),
+    (Id::SignedPrekey, Scope::Own),
+];
+
+/// One row for each endpoint.
+const MATRIX: &[Row] = &[
+    row::<CheckHealth>(&[]),
+    row::<CheckReadiness>(&[]),
+    row::<ReadOpenApi>(&[]),
+    row::<ReadServerInfo>(&[]),
+    row::<Register>(&[
+        (Id::Username, Scope::Free),
+        (Id::Account, Scope::Free),
+        (Id::Session, Scope::Free),
+        NEW_DEVICE[0],
+        NEW_DEVICE[1],
+        NEW_DEVICE[2],
+        NEW_DEVICE[3],
+    ]),
+    row::<LookUpAccount>(&[(Id::Username, Scope::Public)]),
+    row::<ReadDeviceLists>(&[(Id::Account, Scope::Public), (Id::After, Scope::Public)]),
+    row::<TakeBundles>(&[(Id::Account, Scope::Public), (Id::Device, Scope::Public)]),
+    row::<ReadCurrentIdentity>(&[(Id::Username, Scope::Account)]),
+    row::<ReplaceIdentity>(&[
+        (Id::Username, Scope::Account),
+        (Id::Account, Scope::Account),
+        (Id::Session, Scope::Free),
+        NEW_DEVICE[0],
+        NEW_DEVICE[1],
+        NEW_DEVICE[2],
+        NEW_DEVICE[3],
+    ]),
+    row::<ChangePassword>(&[]),
+    row::<DeleteAccount>(&[]),
+    row::<ExportAccount>(&[]),
+    row::<PublishDeviceList>(&[
+        (Id::Account, Scope::Account),
+        NEW_DEVICE[0],
+        NEW_DEVICE[1],
+        NEW_DEVICE[2],
+        NEW_DEVICE[3],
+    ]),
+    row::<LogIn>(&[
+        (Id::Username, Scope::Account),
+        (Id::Device, Scope::Device),
+        (Id::Registration, Scope::Device),
+        (Id::Session, Scope::Free),
+    ]),
+    row::<RefreshSession>(&[(Id::Session, Scope::Device)]),
+    row::<ListSessions>(&[]),
+    row::<EndAllSessions>(&[]),
+    row::<LogOut>(&[]),
+    row::<EndSession>(&[(Id::Session, Scope::Account)]),
+    row::<ReadPrekeyStatus>(&[]),
+    row::<ListPrekeyIds>(&[]),
+    row::<UploadPrekeys>(&[
+        (Id::KeyEpoch, Scope::Own),
+        (Id::OneTimePrekey, Scope::Own),
+        (Id::SignedPrekey, Scope::Own),
+    ]),
+    row::<DiscardPrekeys>(&[]),
+    // The ids in its frames have a matrix of their own, among the tests of the stream.
+    row::<OpenStream>(&[]),
+];
+
+const _: () =
+    assert!(every_endpoint_has_a_row(), "an endpoint has no row in MATRIX: say there which ids it names, and whose");
+
+const fn every_endpoint_has_a_row() -> bool {
+    let (mut resource, mut endpoints) = (0, 0);
+    while resource < ENDPOINTS.len() {
+        let mut endpoint = 0;
+        while endpoint < ENDPOINTS[resource].len() {
+            let mut row = 0;
+            while row < MATRIX.len() && !is_row_of(&MATRIX[row], &ENDPOINTS[resource][endpoint]) {
+                row += 1;
+            }
+            if row == MATRIX.len() {
+                return false;
+            }
+            endpoint += 1;
+        }
+        endpoints += endpoint;
+        resource += 1;
+    }
+    endpoints == MATRIX.len()
+}
+
+const fn is_row_of(row: &Row, endpoint: &Metadata) -> bool {
+    let (ours, theirs) = (row.endpoint.as_bytes(), endpoint.name.as_bytes());
+    let mut at = 0;
+    while at < ours.len() && at < theirs.len() && ours[at] == theirs[at] {
+        at += 1;
+    }
+    at == ours.len() && at == theirs.len()
+}
+
+/// Returns which ids an endpoint names, and whose they have to be.
+pub(crate) fn ids_named(endpoint: &Metadata) -> &'static [(Id, Scope)] {
+    MATRIX.iter().find(|row| is_row_of(row, endpoint)).unwrap().ids
+}
 
 /// Every id that a request can name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +205,7 @@ impl Actor {
     /// An account of its own, with a password of its own.
     pub(crate) async fn register(server: &TestServer, name: &str, password: &str) -> Self {
         let mut actor = Self::nobody(name, password);
-        let route = sealpost_server::edge::http::ROUTES.iter().find(|route| route.path == "/v1/accounts").unwrap();
-        let grant: SessionGrant = actor.call(server, route, &actor.names()).await.json();
+        let grant: SessionGrant = actor.call(server, &Register::METADATA, &actor.names()).await.json();
         actor.device.access = grant.access_token.reveal().to_owned();
         actor
     }
@@ -108,7 +259,7 @@ impl Actor {
     }
 
     /// The path that names these, and the body, with every optional field.
-    pub(crate) fn request(&self, server: &TestServer, route: &Route, names: &Names) -> (String, Option<Value>) {
+    pub(crate) fn request(&self, server: &TestServer, route: &Metadata, names: &Names) -> (String, Option<Value>) {
         let device = self.device_named(names);
         let next = self.list.version() + 1;
         let prekeys = || {
@@ -119,8 +270,8 @@ impl Actor {
         };
         let session = || device.session_request(server_id(server));
         let (username, secret) = (names.username.clone(), || password(&self.password));
-        let body = match (route.method, route.path) {
-            (Verb::Post, "/v1/accounts") => json(&RegisterRequest {
+        let body = match route.name {
+            Register::NAME => json(&RegisterRequest {
                 username,
                 password: secret(),
                 invite: Some("AAAAAAAAAAAAAAAAAAAA".to_owned()),
@@ -128,37 +279,35 @@ impl Actor {
                 device: prekeys(),
                 session: session(),
             }),
-            (Verb::Post, "/v1/accounts/{account_id}/bundles") => {
-                json(&TakeBundlesRequest { devices: Some(vec![names.device]) })
-            }
-            (Verb::Post, "/v1/identity/current") => json(&CurrentIdentityRequest { username, password: secret() }),
-            (Verb::Post, "/v1/identity") => json(&NewIdentityRequest {
+            TakeBundles::NAME => json(&TakeBundlesRequest { devices: Some(vec![names.device]) }),
+            ReadCurrentIdentity::NAME => json(&CurrentIdentityRequest { username, password: secret() }),
+            ReplaceIdentity::NAME => json(&NewIdentityRequest {
                 username,
                 password: secret(),
                 device_list: self.list_naming(names, next, true),
                 device: prekeys(),
                 session: session(),
             }),
-            (Verb::Put, "/v1/account/password") => {
+            ChangePassword::NAME => {
                 json(&ChangePasswordRequest { old_password: secret(), new_password: password("another horse battery") })
             }
-            (Verb::Post, "/v1/account/delete") => json(&DeleteAccountRequest { password: secret() }),
-            (Verb::Put, "/v1/account/devices") => json(&PublishDeviceListRequest {
+            DeleteAccount::NAME => json(&DeleteAccountRequest { password: secret() }),
+            PublishDeviceList::NAME => json(&PublishDeviceListRequest {
                 device_list: self.list_naming(names, next, false),
                 added: vec![prekeys()],
             }),
-            (Verb::Post, "/v1/sessions") => json(&LoginRequest {
+            LogIn::NAME => json(&LoginRequest {
                 username,
                 password: secret(),
                 device_id: names.device,
                 registration_id: B64(names.registration),
                 session: session(),
             }),
-            (Verb::Post, "/v1/sessions/refresh") => {
+            RefreshSession::NAME => {
                 let next = RefreshToken::from_bytes(rand::random());
                 json(&device.refresh_request(server_id(server), &device.refresh, next.hash()))
             }
-            (Verb::Post, "/v1/prekeys") => json(&UploadPrekeysRequest {
+            UploadPrekeys::NAME => json(&UploadPrekeysRequest {
                 key_epoch: names.key_epoch,
                 one_time_prekeys: one_time_prekeys(names.one_time_prekey..=names.one_time_prekey),
                 signed_prekey: Some(self.device.signed_prekey(names.signed_prekey, server.now())),
@@ -166,27 +315,33 @@ impl Actor {
             _ => None,
         };
         assert_eq!(body.is_some(), route.body, "{} {}: say here what its body is", route.method.as_str(), route.path);
-        let mut path = route
-            .path
-            .replace("{username}", &names.username)
-            .replace("{account_id}", &path_id(names.account))
-            .replace("{session_id}", &path_id(names.session));
+        let (account_id, session_id) = (names.account, names.session);
+        let path = match route.name {
+            LookUpAccount::NAME => LookUpAccount { username: names.username.clone() }.path(),
+            ReadDeviceLists::NAME => ReadDeviceLists { account_id, after: Some(names.after) }.path(),
+            TakeBundles::NAME => TakeBundles { account_id }.path(),
+            EndSession::NAME => EndSession { session_id }.path(),
+            _ => route.path.to_owned(),
+        };
         assert!(!path.contains('{'), "{path}: say here what stands in the path");
-        if route.path == "/v1/accounts/{account_id}/devices" {
-            path.push_str(&format!("?after={}", names.after));
-        }
         (path, body)
     }
 
     /// Asks, with the token it has.
-    pub(crate) async fn call(&self, server: &TestServer, route: &Route, names: &Names) -> Reply {
+    pub(crate) async fn call(&self, server: &TestServer, route: &Metadata, names: &Names) -> Reply {
         let (path, body) = self.request(server, route, names);
         call(server, route, &path, &self.device.access, body.as_ref()).await
     }
 }
 
 /// Calls a route with a token, unless it is empty, and with a body, if it takes one.
-pub(crate) async fn call(server: &TestServer, route: &Route, path: &str, token: &str, body: Option<&Value>) -> Reply {
+pub(crate) async fn call(
+    server: &TestServer,
+    route: &Metadata,
+    path: &str,
+    token: &str,
+    body: Option<&Value>,
+) -> Reply {
     let method: Method = route.method.as_str().parse().unwrap();
     let bearer = format!("Bearer {token}");
     let mut headers = Vec::new();
@@ -202,7 +357,7 @@ pub(crate) async fn call(server: &TestServer, route: &Route, path: &str, token: 
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    if route.path == "/v1/stream" {
+    if route.name == OpenStream::NAME {
         headers.extend(upgrade);
     }
     server.call(method, path, &headers, body.map(Value::to_string).unwrap_or_default().into_bytes()).await

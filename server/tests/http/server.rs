@@ -13,14 +13,15 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use sealpost_api::endpoint::Metadata;
+use sealpost_api::endpoints;
 use sealpost_api::problem::{Problem, ProblemClass, ProblemCode};
 use sealpost_api::server::RegistrationPolicy;
 use sealpost_crypto::UnixMillis;
 use sealpost_server::base::config::Limit;
 use sealpost_server::base::config::TrustedProxies;
 use sealpost_server::domain::clock::{Clock, SystemRandom};
-use sealpost_server::edge::http::routes::Verb;
-use sealpost_server::edge::http::{self, Http, HttpSettings, ROUTES, Route};
+use sealpost_server::edge::http::{self, Http, HttpSettings};
 use sealpost_server::edge::ws::OriginPolicy;
 use sealpost_server::process::serve::serve_plain;
 use sealpost_server::relay::local::LocalRelay;
@@ -289,21 +290,14 @@ impl TestServer {
     }
 }
 
-/// The line of the table for a request; `None` for a path or method that is not in it.
-fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
+/// Returns the endpoint for a request; `None` for a path or method that the API does not have.
+fn route_of(method: &Method, path: &str) -> Option<&'static Metadata> {
     let path = path.split('?').next().unwrap();
     let matches = |pattern: &str| {
         let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
         pattern.len() == path.len() && pattern.iter().zip(&path).all(|(a, b)| a.starts_with('{') || a == b)
     };
-    let verb = match method.as_str() {
-        "GET" => Verb::Get,
-        "POST" => Verb::Post,
-        "PUT" => Verb::Put,
-        "DELETE" => Verb::Delete,
-        _ => return None,
-    };
-    ROUTES.iter().find(|route| route.method == verb && matches(route.path))
+    endpoints::all().find(|endpoint| endpoint.method.as_str() == method.as_str() && matches(endpoint.path))
 }
 
 /// Every answer of every test conforms to what the table, and so the OpenAPI document, says of its route.

@@ -1,6 +1,6 @@
 //! What answers at all: thousands of paths where servers are known to leave something lying about.
 
-use sealpost_server::edge::http::ROUTES;
+use sealpost_api::endpoints;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -38,10 +38,10 @@ fn paths() -> Vec<String> {
         .collect()
 }
 
-/// Whether the table of routes, and so the OpenAPI document, has this path.
+/// Returns whether the API, and so the OpenAPI document, has this path.
 fn is_documented(path: &str) -> bool {
     let path: Vec<&str> = path.split('?').next().unwrap().split('/').collect();
-    ROUTES.iter().any(|route| {
+    endpoints::all().any(|route| {
         let pattern: Vec<&str> = route.path.split('/').collect();
         let alike = |(pattern, part): (&&str, &&str)| pattern == part || (pattern.starts_with('{') && !part.is_empty());
         pattern.len() == path.len() && pattern.iter().zip(&path).all(alike)

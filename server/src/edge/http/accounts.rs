@@ -1,88 +1,49 @@
 //! Accounts and identities.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use sealpost_api::accounts::{
-    AccountExport, AccountInfo, ChangePasswordRequest, CurrentIdentity, CurrentIdentityRequest, DeleteAccountRequest,
-    ErasureReport, NewIdentityRequest, RegisterRequest,
+    ChangePassword, DeleteAccount, ExportAccount, LookUpAccount, ReadCurrentIdentity, Register, ReplaceIdentity,
 };
-use sealpost_api::sessions::{SessionGrant, SessionsEnded};
 
-use super::caller::{Authenticated, AuthenticatedBody, Body, Network};
-use super::{Http, HttpError};
+use super::call::{Call, Reply};
+use super::route::{Route, route};
+use super::state::Http;
 
-type Reply<T> = Result<web::Json<T>, HttpError>;
+pub(super) const ROUTES: &[Route] = &[
+    route!(Register, [RegisterAddress], register),
+    route!(LookUpAccount, [LookupAddress, LookupAccount], look_up),
+    route!(ReadCurrentIdentity, [LoginAddress, LoginAccount, LoginServer], read_current_identity),
+    route!(ReplaceIdentity, [LoginAddress, LoginAccount, LoginServer, PublishAccount], replace_identity),
+    route!(ChangePassword, [PasswordAccount], change_password),
+    route!(DeleteAccount, [PasswordAccount], delete),
+    route!(ExportAccount, [], export),
+];
 
-/// Creates an account with its first device, and logs it in. The same request again gets the first answer.
-#[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = RegisterRequest,
-    responses((status = 200, body = SessionGrant)))]
-pub(super) async fn register(
-    http: web::Data<Http>,
-    network: Network,
-    body: Body<RegisterRequest>,
-) -> Reply<SessionGrant> {
-    Ok(web::Json(http.services.register(network.0, body.0).await?))
+async fn register(http: web::Data<Http>, call: Call<Register>) -> Reply<Register> {
+    Ok(web::Json(http.services.register(call.network, call.body).await?))
 }
 
-/// The account of a name, with what a contact pins.
-#[utoipa::path(get, path = "/v1/accounts/by-name/{username}", tag = "accounts",
-    params(("username" = String, Path, description = "The name, in any case.")),
-    responses((status = 200, body = AccountInfo)))]
-pub(super) async fn by_name(
-    http: web::Data<Http>,
-    request: HttpRequest,
-    caller: Authenticated,
-    network: Network,
-) -> Reply<AccountInfo> {
-    let username = request.match_info().get("username").unwrap_or_default();
-    Ok(web::Json(http.services.account_by_name(&caller.0, network.0, username).await?))
+async fn look_up(http: web::Data<Http>, call: Call<LookUpAccount>) -> Reply<LookUpAccount> {
+    let username = &call.arguments.username;
+    Ok(web::Json(http.services.account_by_name(&call.caller, call.network, username).await?))
 }
 
-/// What a machine without the account's identity key needs to begin a new identity.
-#[utoipa::path(post, path = "/v1/identity/current", tag = "accounts", request_body = CurrentIdentityRequest,
-    responses((status = 200, body = CurrentIdentity)))]
-pub(super) async fn current_identity(
-    http: web::Data<Http>,
-    network: Network,
-    body: Body<CurrentIdentityRequest>,
-) -> Reply<CurrentIdentity> {
-    Ok(web::Json(http.services.current_identity(network.0, &body.0).await?))
+async fn read_current_identity(http: web::Data<Http>, call: Call<ReadCurrentIdentity>) -> Reply<ReadCurrentIdentity> {
+    Ok(web::Json(http.services.current_identity(call.network, &call.body).await?))
 }
 
-/// Goes on under a new account identity key. Ends every device and session before it. The same request again gets the first
-/// answer.
-#[utoipa::path(post, path = "/v1/identity", tag = "accounts", request_body = NewIdentityRequest,
-    responses((status = 200, body = SessionGrant)))]
-pub(super) async fn new_identity(
-    http: web::Data<Http>,
-    network: Network,
-    body: Body<NewIdentityRequest>,
-) -> Reply<SessionGrant> {
-    Ok(web::Json(http.services.new_identity(network.0, body.0).await?))
+async fn replace_identity(http: web::Data<Http>, call: Call<ReplaceIdentity>) -> Reply<ReplaceIdentity> {
+    Ok(web::Json(http.services.new_identity(call.network, call.body).await?))
 }
 
-/// Changes the password. Ends all other sessions and every access token issued before, the caller's too: refresh it. The
-/// same request again is a success that changes nothing.
-#[utoipa::path(put, path = "/v1/account/password", tag = "accounts", request_body = ChangePasswordRequest,
-    responses((status = 200, body = SessionsEnded)))]
-pub(super) async fn change_password(
-    http: web::Data<Http>,
-    call: AuthenticatedBody<ChangePasswordRequest>,
-) -> Reply<SessionsEnded> {
-    Ok(web::Json(http.services.change_password(&call.0, call.1).await?))
+async fn change_password(http: web::Data<Http>, call: Call<ChangePassword>) -> Reply<ChangePassword> {
+    Ok(web::Json(http.services.change_password(&call.caller, call.body).await?))
 }
 
-/// Erases the account, and says what was erased and what remains.
-#[utoipa::path(post, path = "/v1/account/delete", tag = "accounts", request_body = DeleteAccountRequest,
-    responses((status = 200, body = ErasureReport)))]
-pub(super) async fn delete(
-    http: web::Data<Http>,
-    call: AuthenticatedBody<DeleteAccountRequest>,
-) -> Reply<ErasureReport> {
-    Ok(web::Json(http.services.delete_account(&call.0, &call.1).await?))
+async fn delete(http: web::Data<Http>, call: Call<DeleteAccount>) -> Reply<DeleteAccount> {
+    Ok(web::Json(http.services.delete_account(&call.caller, &call.body).await?))
 }
 
-/// All that the server holds of the account.
-#[utoipa::path(get, path = "/v1/account/export", tag = "accounts", responses((status = 200, body = AccountExport)))]
-pub(super) async fn export(http: web::Data<Http>, caller: Authenticated) -> Reply<AccountExport> {
-    Ok(web::Json(http.services.export(&caller.0).await?))
+async fn export(http: web::Data<Http>, call: Call<ExportAccount>) -> Reply<ExportAccount> {
+    Ok(web::Json(http.services.export(&call.caller).await?))
 }

@@ -1,7 +1,7 @@
-//! JSON bodies, read strictly: plain `application/json`, bounded in bytes, time and depth, every field known and there once.
+//! Reads JSON bodies strictly: plain `application/json`, bounded in bytes, time and depth, and each known field at most once.
 //!
-//! Depth needs no counter of its own: the types of the API are three levels deep, a field that is not theirs is refused
-//! before its value is read, and `serde_json` stops at 128 levels where a value is skipped.
+//! Depth needs no counter of its own: the API's types are three levels deep, an unknown field is refused before its value is
+//! read, and `serde_json` stops at 128 levels where it skips a value.
 
 use std::time::Duration;
 
@@ -15,14 +15,15 @@ use sealpost_sabotage::{Countermeasure, holds, or_planted, refuses};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::HttpError;
+use super::field::wrong_field;
+use super::problem::HttpError;
 use crate::service::ServiceError;
 
-/// Refuses everything but plain JSON, before a byte of the body is read.
+/// Refuses any content but plain JSON, before a byte of the body is read.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), HttpError> {
     let plain = headers.get_all(CONTENT_TYPE).count() == 1
         && headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(is_json)
-        // Nothing is ever decompressed, so that a small body cannot become a large one.
+        // A small compressed body could become a large one, so nothing is ever decompressed.
         && holds(Countermeasure::PlainBodies, !headers.contains_key(CONTENT_ENCODING));
     if !plain {
         return Err(ProblemCode::UnsupportedMediaType.into());
@@ -41,7 +42,7 @@ fn is_json(kind: &str) -> bool {
         && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
 }
 
-/// Reads the whole body within the time, and parses it.
+/// Reads the whole body within the time-out, and parses it.
 pub(super) async fn read<T: DeserializeOwned>(payload: Payload, timeout: Duration) -> Result<T, HttpError> {
     let timeout = or_planted(Countermeasure::BodyTimeout, timeout, Duration::MAX);
     let bytes = actix_web::rt::time::timeout(timeout, collect(payload))
@@ -50,7 +51,7 @@ pub(super) async fn read<T: DeserializeOwned>(payload: Payload, timeout: Duratio
     parse(&bytes)
 }
 
-/// The body's bytes, wiped when they are dropped, because there may be a password among them.
+/// Collects the body's bytes. They are wiped when dropped, because they may hold a password.
 async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> {
     let mut bytes = Zeroizing::new(Vec::new());
     while let Some(chunk) = payload.next().await {
@@ -67,6 +68,7 @@ async fn collect(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, HttpError> 
     Ok(bytes)
 }
 
+/// Parses a body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     let malformed = |detail| HttpError(ServiceError::new(ProblemCode::MalformedBody).with_detail(detail));
     // An array would pass for a structure whose fields are in order; the API has none.
@@ -76,12 +78,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     }
     serde_json::from_slice(bytes).map_err(|error| {
         // The library's own text may quote the body.
-        malformed(match error.classify() {
-            serde_json::error::Category::Data => {
-                "A field is missing, unknown, given twice, or does not hold what it should."
-            }
-            _ => "The body is not JSON.",
-        })
+        if error.classify() != serde_json::error::Category::Data {
+            return malformed("The body is not JSON.");
+        }
+        let HttpError(error) = malformed("A field is missing, unknown, given twice, or does not hold what it should.");
+        HttpError(error.with_field(wrong_field::<T>(bytes)))
     })
 }
 

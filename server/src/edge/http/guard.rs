@@ -1,5 +1,5 @@
-//! What happens around every request: it gets an id, is counted against its network's limit, ends with its own panic, and its
-//! answer gets the headers and, if it is an error, the body that all errors have.
+//! The middleware around every request. It gives the request an id, counts it against its network's limit, contains a panic of
+//! its handler, and gives the answer its headers and, for an error, the common body.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -21,8 +21,8 @@ use sealpost_api::problem::{ProblemClass, ProblemCode};
 use sealpost_sabotage::{Countermeasure, holds, or_planted, refuses, without};
 
 use super::pace::Serving;
-use super::problem::{PROBLEM_JSON, code_of, render};
-use super::{Http, HttpError};
+use super::problem::{HttpError, PROBLEM_JSON, code_of, render};
+use super::state::{ClientNetwork, Http};
 use crate::base::catch::{Panicked, catching};
 use crate::base::config::TrustedProxies;
 use crate::domain::address::client_network;
@@ -32,10 +32,6 @@ use crate::service::ServiceError;
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// The network that a request counts for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ClientNetwork(pub [u8; 16]);
 
 /// See the [module](self).
 pub(super) async fn guard(
@@ -74,13 +70,13 @@ fn draw_id(http: &Http) -> String {
     format!("{:016x}", u64::from_be_bytes(bytes))
 }
 
-/// Whether the body's length is not stated before it. Two readers may find different ends in such a body, and what one of them
-/// takes for the next request is then somebody else's. Clients know what they send, and state it.
+/// Returns whether the request does not state its body's length. Two readers could disagree where such a body ends, and one
+/// would take the rest for the next request (request smuggling). Clients know the length, and can state it.
 fn has_open_end(request: &ServiceRequest) -> bool {
     refuses(Countermeasure::LengthOnly, request.headers().contains_key(TRANSFER_ENCODING))
 }
 
-/// Refuses it, and ends the connection: nothing after the head is read as a request.
+/// Refuses such a request and ends the connection, so that nothing after its head is read as a request.
 fn refuse_open_end(http: &Http, mut request: ServiceRequest, request_id: &str) -> ServiceResponse<BoxBody> {
     let error = ServiceError::new(ProblemCode::MalformedRequest)
         .with_detail("A body is sent with a Content-Length; transfer codings are not taken.");
@@ -90,9 +86,10 @@ fn refuse_open_end(http: &Http, mut request: ServiceRequest, request_id: &str) -
     request.into_response(response).map_body(|_, body| Holding { body, _held: unread }.boxed())
 }
 
-/// An answer that holds on to something until it is done. To the request's body, because actix reads an abandoned chunked body
-/// to its end, however long that takes, and closes the connection only where the body is unread and still held; and to the
-/// place in time that the request has on its connection.
+/// An answer that keeps something alive until it is sent.
+///
+/// That is the request's body where it is refused unread: actix reads an abandoned chunked body to its end, however long that
+/// takes, and closes the connection only while the body is held. For every answer it is the mark that the connection is busy.
 struct Holding<T> {
     body: BoxBody,
     _held: T,
@@ -110,8 +107,8 @@ impl<T: Unpin> MessageBody for Holding<T> {
     }
 }
 
-/// The answer to a request whose handler panicked. The request is gone with the handler, so this is not a response to it but
-/// an error that holds the whole answer.
+/// Makes the answer to a request whose handler panicked. The request was lost with the handler, so this is an error that holds
+/// the whole answer.
 fn after_panic(http: &Http, panicked: Panicked, request_id: &str) -> Error {
     let error = ServiceError::internal(panicked);
     http.services.core().metrics.problem(error.code);
@@ -121,7 +118,8 @@ fn after_panic(http: &Http, panicked: Panicked, request_id: &str) -> Error {
     InternalError::from_response(panicked, response).into()
 }
 
-/// The peer or, where that is a trusted proxy, whom it names last. A request without either counts as from nowhere.
+/// Returns the address of the peer or, where the peer is a trusted proxy, the last address that it forwards. A request with
+/// neither counts as 0.0.0.0.
 fn client_address(request: &ServiceRequest, trusted: &TrustedProxies) -> IpAddr {
     let forwarded = || {
         let last = request.headers().get_all(FORWARDED_FOR).last()?.to_str().ok()?;
@@ -132,7 +130,7 @@ fn client_address(request: &ServiceRequest, trusted: &TrustedProxies) -> IpAddr 
     believed.then(forwarded).flatten().or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0]))
 }
 
-/// Writes the body of an error anew, with the request's id, whoever made it.
+/// Replaces the body of an error by the common one with the request's id, whether a handler or actix made it.
 fn dress_error(http: &Http, response: ServiceResponse<BoxBody>, request_id: &str) -> ServiceResponse<BoxBody> {
     let error = match response.response().error().map(|error| error.as_error::<HttpError>()) {
         Some(Some(HttpError(error))) => error.clone(),
@@ -161,7 +159,7 @@ fn dress(headers: &mut HeaderMap, http: &Http, request_id: &str) {
     }
 }
 
-/// The route's pattern, never the path: a path may hold a name.
+/// Logs a request with its route's pattern. The path itself may hold a username.
 fn log(request: &HttpRequest, status: StatusCode, request_id: &str, started: Instant) {
     let pattern = || request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
     let route = planted_path(request).unwrap_or_else(pattern);
@@ -174,7 +172,7 @@ fn planted_path(request: &HttpRequest) -> Option<String> {
     if without(Countermeasure::RoutePatterns) { Some(request.uri().to_string()) } else { None }
 }
 
-/// Errors that are our own are logged with every cause; those of clients are counted and not logged.
+/// Logs an error of the server with all its causes. Errors of clients are only counted.
 fn log_error(error: &ServiceError, request_id: &str) {
     if error.code.class() != ProblemClass::Server {
         return;

@@ -10,13 +10,19 @@ use sealpost_sabotage::{Countermeasure, without};
 use crate::edge::ws::UpgradeError;
 use crate::service::ServiceError;
 
-/// The media type of every error.
-pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+pub(super) use sealpost_api::openapi::PROBLEM_JSON;
 
-/// A service's error on its way out.
+/// A service's error, on its way to a response.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct HttpError(#[from] pub ServiceError);
+
+impl HttpError {
+    /// Refuses an argument in the path or the query; `None` where the query holds something that is no argument.
+    pub(super) fn malformed_argument(name: Option<&'static str>) -> Self {
+        Self(ServiceError::new(ProblemCode::MalformedRequest).with_field(name.map(str::to_owned)))
+    }
+}
 
 impl From<ProblemCode> for HttpError {
     fn from(code: ProblemCode) -> Self {
@@ -35,7 +41,7 @@ impl ResponseError for HttpError {
         status(self.0.code)
     }
 
-    /// Without a request id, which only the guard knows; it writes the answer anew.
+    /// Makes a response without a request id. Only the guard knows the id, and renders the error again with it.
     fn error_response(&self) -> HttpResponse<BoxBody> {
         render(&self.0, None)
     }
@@ -45,7 +51,7 @@ fn status(code: ProblemCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The answer to an error. 5xx bodies say nothing but code and request id.
+/// Makes the response to an error. A 5xx body holds nothing but the code, its text and the request id.
 pub(super) fn render(error: &ServiceError, request_id: Option<&str>) -> HttpResponse<BoxBody> {
     let mut problem = Problem::new(error.code);
     problem.request_id = request_id.map(str::to_owned);
@@ -53,6 +59,7 @@ pub(super) fn render(error: &ServiceError, request_id: Option<&str>) -> HttpResp
     if error.code.class() != ProblemClass::Server {
         problem.prekey_id = error.prekey_id;
         problem.detail = error.detail.map(str::to_owned);
+        problem.field.clone_from(&error.field);
     } else {
         problem.detail = planted_cause(error);
     }
@@ -65,7 +72,7 @@ pub(super) fn render(error: &ServiceError, request_id: Option<&str>) -> HttpResp
     response.json(&problem)
 }
 
-/// The code for an answer that actix itself gives.
+/// Returns the code for a response that actix itself made.
 pub(super) fn code_of(status: StatusCode) -> ProblemCode {
     match status {
         StatusCode::NOT_FOUND => ProblemCode::NotFound,
@@ -78,12 +85,12 @@ pub(super) fn code_of(status: StatusCode) -> ProblemCode {
     }
 }
 
-/// Answers every path that is not in the table.
+/// Answers every path that the API does not have.
 pub(super) async fn not_found() -> Result<HttpResponse, HttpError> {
     Err(ProblemCode::NotFound.into())
 }
 
-/// Answers every method that a path does not have (RFC 9110 §15.5.6 asks for the list of those it has).
+/// Answers every method that a path does not have, with the list of those that it has (RFC 9110 §15.5.6).
 pub(super) fn method_not_allowed(allow: &str) -> HttpResponse {
     let mut response = HttpResponse::from_error(HttpError::from(ProblemCode::MethodNotAllowed));
     if let Ok(allow) = HeaderValue::from_str(allow) {
@@ -112,6 +119,7 @@ mod tests {
     fn threat_59_a_5xx_body_says_only_code_and_request_id() {
         let secret = std::io::Error::other("UNIQUE constraint failed: accounts.username = alice");
         let error = ServiceError { prekey_id: Some(7), ..ServiceError::internal(secret).with_detail("more") };
+        let error = error.with_field(Some("/username".to_owned()));
         assert_eq!(
             text(&error),
             "{\"type\":\"urn:sealpost:problem:internal\",\"title\":\"Something went wrong on the server.\",\"status\":500,\
