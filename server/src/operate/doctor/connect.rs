@@ -10,16 +10,17 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use sealpost_api::endpoint::{Endpoint, RequestBody as _};
 use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::limits::FRAME_MAX_BYTES;
 use sealpost_api::password::AccessToken;
 use sealpost_api::problem::Problem;
-use serde::Serialize;
+use sealpost_api::stream::OpenStream;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -93,22 +94,24 @@ impl Server {
         Ok(Box::new(stream))
     }
 
-    /// One call on a connection of its own.
-    pub(super) async fn call(
+    /// Makes one call on a connection of its own, and returns its answer whatever the status.
+    pub(super) async fn call<E: Endpoint>(
         &self,
-        method: Method,
-        path: &str,
+        endpoint: &E,
         token: Option<&AccessToken>,
-        body: Option<Vec<u8>>,
+        body: &E::Request,
     ) -> Result<Answer> {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, self.authority());
+        let method = E::METADATA.method.as_str();
+        let mut request = Request::builder().method(method).uri(endpoint.path()).header(HOST, self.authority());
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, bearer(token)?);
         }
-        if body.is_some() {
+        let mut bytes = Vec::new();
+        if E::Request::EXPECTED {
             request = request.header(CONTENT_TYPE, "application/json");
+            bytes = serde_json::to_vec(body)?;
         }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
+        let request = request.body(Full::new(Bytes::from(bytes)))?;
         in_time(async {
             let (mut sender, connection) = handshake(TokioIo::new(self.connect().await?)).await?;
             let connection = tokio::spawn(connection);
@@ -126,25 +129,20 @@ impl Server {
         .await
     }
 
-    /// A GET.
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, token: Option<&AccessToken>) -> Result<T> {
-        self.call(Method::GET, path, token, None).await?.json()
-    }
-
-    /// A POST.
-    pub(super) async fn post<T: DeserializeOwned>(
+    /// Makes one call that must succeed, and returns its answer.
+    pub(super) async fn ask<E: Endpoint>(
         &self,
-        path: &str,
+        endpoint: &E,
         token: Option<&AccessToken>,
-        body: &impl Serialize,
-    ) -> Result<T> {
-        self.call(Method::POST, path, token, Some(serde_json::to_vec(body)?)).await?.json()
+        body: &E::Request,
+    ) -> Result<E::Response> {
+        self.call(endpoint, token, body).await?.json()
     }
 
     /// Opens the stream of the device that the token is of.
     pub(super) async fn stream(&self, token: &AccessToken) -> Result<Socket> {
         let scheme = if self.tls.is_some() { "wss" } else { "ws" };
-        let mut request = format!("{scheme}://{}/v1/stream", self.authority()).into_client_request()?;
+        let mut request = format!("{scheme}://{}{}", self.authority(), OpenStream.path()).into_client_request()?;
         request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
         let config =
             WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES)).max_frame_size(Some(FRAME_MAX_BYTES));

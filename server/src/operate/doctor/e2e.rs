@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use hyper::Method;
-use sealpost_api::accounts::AccountInfo;
-use sealpost_api::encoding::B64;
+use sealpost_api::accounts::LookUpAccount;
+use sealpost_api::endpoint::NoBody;
 use sealpost_api::frames::{ClientFrame, Copy, Deliver, Send, SendKind, ServerFrame, Welcome};
 use sealpost_api::ids::MessageNumber;
-use sealpost_api::prekeys::{TakeBundlesRequest, TakeBundlesResponse};
-use sealpost_api::server::{RegistrationPolicy, ServerInfo};
+use sealpost_api::prekeys::{TakeBundles, TakeBundlesRequest};
+use sealpost_api::server::{CheckReadiness, ReadServerInfo, RegistrationPolicy, ServerInfo};
 use sealpost_crypto::{SignedPrekey, SignedPrekeyId, UnixMillis};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -115,7 +114,7 @@ pub(super) fn run(args: &DoctorArgs, data: Option<&Path>) -> Result<ExitCode> {
 }
 
 async fn about(server: &Server) -> Result<(ServerInfo, String)> {
-    let facts: ServerInfo = server.get("/v1/server", None).await?;
+    let facts = server.ask(&ReadServerInfo, None, &NoBody).await?;
     let registration = match facts.registration {
         RegistrationPolicy::Open => "open",
         RegistrationPolicy::Invite => "by invite",
@@ -246,18 +245,17 @@ async fn emptied(server: &Server, recipient: &Person) -> Result<()> {
 }
 
 async fn look_up(server: &Server, sender: &Person, recipient: &Person) -> Result<String> {
-    let path = format!("/v1/accounts/by-name/{}", recipient.name);
-    let found: AccountInfo = server.get(&path, Some(sender.token()?)).await?;
+    let call = LookUpAccount { username: recipient.name.clone() };
+    let found = server.ask(&call, Some(sender.token()?), &NoBody).await?;
     let is_same = found.account_id.0 == recipient.address.account && found.device_list.0.0 == recipient.list.encoded();
     ensure!(is_same, "the name leads to another account than the one that was just made");
     Ok("the name leads to the account and its signed device list".to_owned())
 }
 
 async fn take(server: &Server, now: UnixMillis, sender: &Person, recipient: &Person) -> Result<String> {
-    let account = serde_json::to_value(B64(recipient.address.account))?;
-    let path = format!("/v1/accounts/{}/bundles", account.as_str().unwrap_or_default());
+    let call = TakeBundles { account_id: recipient.address.account };
     let all = TakeBundlesRequest { devices: None };
-    let answer: TakeBundlesResponse = server.post(&path, Some(sender.token()?), &all).await?;
+    let answer = server.ask(&call, Some(sender.token()?), &all).await?;
     let [bundle] = answer.bundles.as_slice() else { bail!("{} bundles came for one device", answer.bundles.len()) };
     let signed = bundle.signed_prekey.as_ref().context("the bundle has no signed prekey")?;
     let entry = recipient.list.device(recipient.address.device).context("the device list lacks its device")?;
@@ -322,9 +320,9 @@ async fn deliver(
 }
 
 async fn delete(server: &Server, sender: &mut Person, recipient: &mut Person) -> Result<String> {
-    let path = format!("/v1/accounts/by-name/{}", recipient.name);
+    let call = LookUpAccount { username: recipient.name.clone() };
     recipient.delete(server).await?;
-    let found = server.call(Method::GET, &path, Some(sender.token()?), None).await?;
+    let found = server.call(&call, Some(sender.token()?), &NoBody).await?;
     ensure!(found.status == 404, "the name of a deleted account leads somewhere (status {})", found.status);
     sender.delete(server).await?;
     Ok("both accounts are gone".to_owned())
@@ -340,7 +338,7 @@ pub(super) fn ready(args: &DoctorArgs, data: Option<&Path>) -> Result<ExitCode> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("no runtime could be made")?;
     let begun = Instant::now();
-    let answer = runtime.block_on(server.call(Method::GET, "/readyz", None, None));
+    let answer = runtime.block_on(server.call(&CheckReadiness, None, &NoBody));
     let outcome = answer
         .and_then(|answer| if answer.status == 200 { Ok("it can store".to_owned()) } else { Err(answer.refusal()) });
     Report { json: args.json, done: 0 }.note("ready", begun, &outcome);

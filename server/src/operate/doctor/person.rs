@@ -1,12 +1,12 @@
 //! An account that is made to be deleted: real keys and signatures, a name and a password that nobody else has.
 
 use anyhow::Result;
-use sealpost_api::accounts::{DeleteAccountRequest, ErasureReport, RegisterRequest};
+use sealpost_api::accounts::{DeleteAccount, DeleteAccountRequest, ErasureReport, Register, RegisterRequest};
 use sealpost_api::encoding::{B64, EncodedDeviceList};
 use sealpost_api::ids::{RefreshTokenHash, ServerId, SessionId};
 use sealpost_api::password::{AccessToken, Password};
 use sealpost_api::prekeys::{DevicePrekeys, OneTimePrekeyBody, SignedPrekeyBody};
-use sealpost_api::sessions::{SessionGrant, SessionRequest};
+use sealpost_api::sessions::SessionRequest;
 use sealpost_crypto::{
     AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKeyPair, DeviceList,
     DeviceListBody, LoginStatement, OneTimePrekey, OneTimePrekeyId, OneTimePrekeyPair, RegistrationId, SignedPrekeyId,
@@ -92,7 +92,7 @@ impl Person {
     /// Registers. The same again is answered the same, so that it may be repeated.
     pub(super) async fn register(&mut self, server: &Server) -> Result<()> {
         self.asked = true;
-        let grant: SessionGrant = server.post("/v1/accounts", None, &self.request).await?;
+        let grant = server.ask(&Register, None, &self.request).await?;
         self.token = Some(grant.access_token);
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Person {
     /// Deletes the account.
     pub(super) async fn delete(&mut self, server: &Server) -> Result<ErasureReport> {
         let body = DeleteAccountRequest { password: self.password.clone() };
-        let report = server.post("/v1/account/delete", Some(self.token()?), &body).await?;
+        let report = server.ask(&DeleteAccount, Some(self.token()?), &body).await?;
         (self.token, self.asked) = (None, false);
         Ok(report)
     }
