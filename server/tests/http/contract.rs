@@ -48,6 +48,64 @@ async fn the_served_document_and_the_table_of_routes_agree() {
     }
 }
 
+#[test]
+fn the_protocol_page_lists_every_endpoint() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let table: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for endpoint in endpoints::all() {
+        let call = format!("`{} {}", endpoint.method.as_str(), endpoint.path);
+        let listed = |line: &&str| line.contains(&format!("{call}`")) || line.contains(&format!("{call}?"));
+        assert!(table.iter().any(listed), "{call}` is not in docs/protocol.md");
+    }
+}
+
+#[test]
+fn the_document_describes_every_answer_number_and_text() {
+    let document = serde_json::to_value(sealpost_server::edge::http::document()).unwrap();
+    assert_eq!(document["servers"][0]["url"], "/");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let text = response["description"].as_str().unwrap();
+                assert!(!text.is_empty(), "{method} {path} {status}");
+            }
+        }
+    }
+    let text = document.to_string();
+    for internal in ["::", "[`", "\"int32", "\"int64", "u-int"] {
+        assert!(!text.contains(internal), "{internal}");
+    }
+    let mut numbers = 0;
+    walk(&document["components"]["schemas"], &mut |schema| {
+        let is = |kind: &str| schema["type"] == kind || schema["type"][0] == kind;
+        if is("integer") {
+            numbers += 1;
+            assert!(schema["format"].as_str().unwrap().starts_with("uint"), "{schema}");
+            assert!(schema["minimum"].is_u64(), "{schema}");
+            assert!(schema["maximum"].is_u64() || schema["format"] == "uint64", "{schema}");
+        }
+        if schema["format"] == "base64url" {
+            assert!(schema["minLength"].is_u64() && schema["maxLength"].is_u64() && schema["pattern"].is_string());
+        }
+    });
+    assert!(numbers >= 30, "{numbers}");
+}
+
+/// Shows every schema within a value.
+fn walk(value: &Value, show: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key("type") && !members["type"].is_object() {
+                show(value);
+            }
+            members.values().for_each(|member| walk(member, show));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| walk(element, show)),
+        _ => {}
+    }
+}
+
 #[tokio::test]
 async fn every_route_that_needs_a_session_refuses_everyone_else_before_it_reads_anything() {
     let server = TestServer::start(Options::default()).await;

@@ -13,6 +13,7 @@ mod e2e;
 mod failing_sync;
 mod floods;
 mod full_disk;
+mod generated_client;
 mod half_open;
 mod image;
 mod kept;

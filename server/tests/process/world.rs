@@ -370,41 +370,7 @@ impl Client {
         invite: Option<String>,
     ) -> Result<Person, Answer> {
         let info: ServerInfo = serde_json::from_str(&self.get("/v1/server").await.1).unwrap();
-        let rng = &mut rand::rng();
-        let (identity, device_identity) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
-        let device = DeviceId::new(1).unwrap();
-        let address =
-            DeviceAddress { account: AccountId::generate(rng), device, registration: RegistrationId::generate(rng) };
-        let entry = DeviceEntry { device, registration: address.registration, identity: device_identity.public() };
-        let body = DeviceListBody {
-            account: address.account,
-            account_identity: identity.public(),
-            version: 1,
-            previous_hash: [0; 32],
-            new_identity: false,
-            devices: vec![entry],
-        };
-        let list = DeviceList::sign(&identity, body).unwrap();
-        let prekey =
-            SignedPrekeyPair::generate(rng, SignedPrekeyId(1), UnixMillis(info.now)).signed(&address, &device_identity);
-        let session = session_request(&info, address, &device_identity);
-        let request = RegisterRequest {
-            username: name.to_owned(),
-            password: Password::new(password.to_owned()),
-            invite,
-            device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
-            device: DevicePrekeys {
-                device_id: 1,
-                signed_prekey: SignedPrekeyBody {
-                    id: prekey.id.0,
-                    key: B64(prekey.key),
-                    expires_at: prekey.expires_at.0,
-                    signature: B64(prekey.signature),
-                },
-                one_time_prekeys: vec![],
-            },
-            session,
-        };
+        let (request, address, device_identity) = registration(&info, name, password, invite);
         let answer = self.call("POST", "/v1/accounts", "", &serde_json::to_string(&request).unwrap()).await;
         let grant: SessionGrant = serde_json::from_str(&answer.1).map_err(|_| answer)?;
         let token = grant.access_token.reveal().to_owned();
@@ -484,6 +450,51 @@ impl Client {
         assert!(response.headers().get("sec-websocket-extensions").is_none(), "no extension is ever taken");
         Socket { socket }
     }
+}
+
+/// Makes the body of a registration, with the address and the key of its device.
+pub(super) fn registration(
+    info: &ServerInfo,
+    name: &str,
+    password: &str,
+    invite: Option<String>,
+) -> (RegisterRequest, DeviceAddress, DeviceIdentityKeyPair) {
+    let rng = &mut rand::rng();
+    let (identity, device_identity) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
+    let device = DeviceId::new(1).unwrap();
+    let address =
+        DeviceAddress { account: AccountId::generate(rng), device, registration: RegistrationId::generate(rng) };
+    let entry = DeviceEntry { device, registration: address.registration, identity: device_identity.public() };
+    let body = DeviceListBody {
+        account: address.account,
+        account_identity: identity.public(),
+        version: 1,
+        previous_hash: [0; 32],
+        new_identity: false,
+        devices: vec![entry],
+    };
+    let list = DeviceList::sign(&identity, body).unwrap();
+    let prekey =
+        SignedPrekeyPair::generate(rng, SignedPrekeyId(1), UnixMillis(info.now)).signed(&address, &device_identity);
+    let session = session_request(info, address, &device_identity);
+    let request = RegisterRequest {
+        username: name.to_owned(),
+        password: Password::new(password.to_owned()),
+        invite,
+        device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
+        device: DevicePrekeys {
+            device_id: 1,
+            signed_prekey: SignedPrekeyBody {
+                id: prekey.id.0,
+                key: B64(prekey.key),
+                expires_at: prekey.expires_at.0,
+                signature: B64(prekey.signature),
+            },
+            one_time_prekeys: vec![],
+        },
+        session,
+    };
+    (request, address, device_identity)
 }
 
 /// A new session on this device, signed.

@@ -36,7 +36,7 @@ impl Program {
 }
 
 /// Every program. A test's module is named as the file that it is in.
-const PROGRAMS: [Program; 17] = [
+const PROGRAMS: [Program; 19] = [
     Program::tool("git", "git", Need::Supply),
     Program::tool("c++", "g++", Need::Fuzz),
     Program::tool("clang", "clang", Need::Web),
@@ -54,6 +54,12 @@ const PROGRAMS: [Program; 17] = [
     Program::engine("testssl", "testssl.sh", "test(/(^|::)tls::/)"),
     Program::engine("python3", "python3", "binary(autobahn)"),
     Program::engine("python3", "python3-pip", "binary(autobahn)").that_answers(&["-m", "pip", "--version"]),
+    Program::engine("python3", "python3", "test(/(^|::)generated_client::/)"),
+    Program::engine("python3", "python3-venv", "test(/(^|::)generated_client::/)").that_answers(&[
+        "-m",
+        "ensurepip",
+        "--version",
+    ]),
 ];
 
 /// Installs the programs that these needs lack, as root on Debian; elsewhere returns them.
