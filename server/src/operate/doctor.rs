@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use crate::base::config::{StoreAddress, data_folder};
+use crate::base::config::data_folder;
 use crate::domain::clock::{Clock as _, SystemClock};
-use crate::store::SchemaStatus;
-use crate::store::embedded::EmbeddedStore;
-use crate::store::mongodb::{Finding, MongoStore, Severity};
+use crate::store::factory::{self, Examined, Location};
+use crate::store::{Finding, SchemaStatus, Severity};
 
 mod args;
 mod connect;
@@ -29,16 +28,11 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
         return if args.e2e { e2e::run(args, data.as_deref()) } else { e2e::ready(args, data.as_deref()) };
     }
     let config = args.store.config();
-    let findings = match config.address()? {
-        StoreAddress::Embedded => {
-            let data = data_folder(args.data.as_deref())?;
-            vec![schema(EmbeddedStore::schema_status(&data)?)]
-        }
-        StoreAddress::Mongo(address) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.context("no runtime could be made")?.block_on(mongo(&address))?
-        }
-    };
+    let location = Location::of(config.address()?, || data_folder(args.data.as_deref()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let examined = factory::examine(&location, SystemClock.now());
+    let Examined { mut findings, schema: status } = runtime.context("no runtime could be made")?.block_on(examined)?;
+    findings.push(schema(&status));
     for finding in &findings {
         if args.json {
             println!("{}", serde_json::to_string(finding)?);
@@ -50,13 +44,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn mongo(address: &str) -> Result<Vec<Finding>> {
-    let mut findings = MongoStore::examine(address, SystemClock.now()).await?;
-    findings.push(schema(MongoStore::schema_status(address).await?));
-    Ok(findings)
-}
-
-fn schema(status: SchemaStatus) -> Finding {
+fn schema(status: &SchemaStatus) -> Finding {
     let text = match status.current {
         0 => "there is no store yet; `serve` makes it".to_owned(),
         current if current == status.newest => format!("version {current}, the newest"),

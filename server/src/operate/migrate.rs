@@ -6,12 +6,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::base::config::{StoreAddress, data_folder};
-use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
+use crate::base::config::data_folder;
+use crate::domain::clock::{Clock as _, SystemClock, SystemRandom};
 use crate::operate::store_args::StoreArgs;
 use crate::store::SchemaStatus;
-use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
-use crate::store::mongodb::MongoStore;
+use crate::store::factory::{self, Location};
 
 /// `sealpost-server migrate`.
 #[derive(Clone, Debug, Args)]
@@ -48,35 +47,11 @@ struct Printed {
 pub fn run(args: &MigrateArgs) -> Result<()> {
     let config = args.store.config();
     let apply = !args.status && !args.dry_run;
-    let status = match config.address()? {
-        StoreAddress::Embedded => embedded(args, apply)?,
-        StoreAddress::Mongo(address) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.context("no runtime could be made")?.block_on(mongo(&address, apply))?
-        }
-    };
+    let location = Location::of(config.address()?, || data_folder(args.data.as_deref()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let migrated = factory::migrate(&location, apply, &SystemRandom, SystemClock.now());
+    let status = runtime.context("no runtime could be made")?.block_on(migrated)?;
     let SchemaStatus { current, newest, missing } = status;
     println!("{}", serde_json::to_string(&Printed { current, newest, missing })?);
     Ok(())
-}
-
-fn embedded(args: &MigrateArgs, apply: bool) -> Result<SchemaStatus> {
-    let data = data_folder(args.data.as_deref())?;
-    if apply {
-        let mut seed = [0; 32];
-        SystemRandom.fill(&mut seed);
-        // Opening applies what is missing; dropping closes.
-        let options = EmbeddedOptions { allow_unsafe_filesystem: true, ..EmbeddedOptions::default() };
-        drop(EmbeddedStore::open(&data, &options, &seed)?);
-    }
-    Ok(EmbeddedStore::schema_status(&data)?)
-}
-
-async fn mongo(address: &str, apply: bool) -> Result<SchemaStatus> {
-    if apply {
-        let mut seed = [0; 48];
-        SystemRandom.fill(&mut seed);
-        crate::store::Store::close(&MongoStore::open(address, &seed, SystemClock.now()).await?).await;
-    }
-    Ok(MongoStore::schema_status(address).await?)
 }

@@ -12,8 +12,7 @@ use serde::Serialize;
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use crate::operate::secrets::read_retired_names_key;
 use crate::service::{RetiredNamesKey, retired_name};
-use crate::store::embedded::EmbeddedTransfer;
-use crate::store::mongodb::MongoTransfer;
+use crate::store::factory::{Location, transfer_source, transfer_target};
 use crate::store::transfer::{Counts, Digest, MovePlan, MovedAccount, Totals, TransferSource, TransferTarget};
 
 mod args;
@@ -50,17 +49,17 @@ enum Said<'a> {
 /// # Errors
 /// Why it cannot begin or go on; the text is for the operator. What is done is taken up by the next run.
 pub fn run(args: &MoveArgs) -> Result<()> {
-    let from = MoveAddress::of(args.from.as_ref(), args.from_file.as_deref())?;
-    let to = MoveAddress::of(args.to.as_ref(), args.to_file.as_deref())?;
+    let from = Location::from(MoveAddress::of(args.from.as_ref(), args.from_file.as_deref())?);
+    let to = Location::from(MoveAddress::of(args.to.as_ref(), args.to_file.as_deref())?);
     let folder = match (&from, &to) {
-        (MoveAddress::Embedded(folder), MoveAddress::Mongo(_)) => folder,
-        (MoveAddress::Mongo(_), MoveAddress::Embedded(folder)) => folder,
-        (MoveAddress::Embedded(_), _) => bail!(
+        (Location::Folder(folder), Location::Server(_)) => folder,
+        (Location::Server(_), Location::Folder(folder)) => folder,
+        (Location::Folder(_), _) => bail!(
             "both stores are embedded; use `sealpost-server backup` and `restore`, or copy the folder of a stopped server"
         ),
-        (MoveAddress::Mongo(_), _) => bail!("both stores are on MongoDB; use mongodump and mongorestore"),
+        (Location::Server(_), _) => bail!("both stores are on MongoDB; use mongodump and mongorestore"),
     };
-    if matches!(from, MoveAddress::Mongo(_)) && !args.source_is_stopped {
+    if matches!(from, Location::Server(_)) && !args.source_is_stopped {
         bail!("stop every node of the source, then say --source-is-stopped: what is sent meanwhile would be lost");
     }
     let secrets = args.secrets.as_ref().unwrap_or(folder);
@@ -68,22 +67,12 @@ pub fn run(args: &MoveArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("no runtime could be made")?.block_on(async {
         let now = SystemClock.now();
-        match (from, to) {
-            (MoveAddress::Embedded(from), MoveAddress::Mongo(to)) => {
-                let source = EmbeddedTransfer::source(&from).context("the source cannot be read")?;
-                let target = MongoTransfer::target(&to, now).await.context("the target cannot be used")?;
-                Move { source, target, names, json: args.json }.run().await
-            }
-            (MoveAddress::Mongo(from), MoveAddress::Embedded(to)) => {
-                let source = MongoTransfer::source(&from, now).await.context("the source cannot be read")?;
-                let target = EmbeddedTransfer::target(&to).context("the target cannot be used")?;
-                let target = target.with_context(|| {
-                    format!("{} has a database already; a move needs a folder without one", to.display())
-                })?;
-                Move { source, target, names, json: args.json }.run().await
-            }
-            _ => bail!("a move goes from one kind of store to the other"),
-        }
+        let source = transfer_source(&from, now).await.context("the source cannot be read")?;
+        let target = transfer_target(&to, now).await.context("the target cannot be used")?;
+        let target = target.with_context(|| {
+            format!("{} has a database already; a move needs a folder without one", folder.display())
+        })?;
+        Move { source, target, names, json: args.json }.run().await
     })
 }
 
@@ -122,14 +111,14 @@ impl Names {
     }
 }
 
-struct Move<S, T> {
-    source: S,
-    target: T,
+struct Move {
+    source: Box<dyn TransferSource>,
+    target: Box<dyn TransferTarget>,
     names: Names,
     json: bool,
 }
 
-impl<S: TransferSource, T: TransferTarget> Move<S, T> {
+impl Move {
     async fn run(mut self) -> Result<()> {
         let (server, from) = self.source.ids().await.context("the source cannot be read")?;
         let totals = self.source.totals().await.context("the source cannot be read")?;
@@ -138,8 +127,8 @@ impl<S: TransferSource, T: TransferTarget> Move<S, T> {
         self.copy(&begun.plan, begun.after, totals).await?;
         self.say(&Said::Progress { accounts: totals.accounts, of: totals.accounts, messages: totals.messages })?;
         let step = begun.plan.epoch_step();
-        let (there, left) = read(&mut self.source, step).await.context("the source cannot be read")?;
-        let (here, _) = read(&mut self.target, 0).await.context("the target cannot be read")?;
+        let (there, left) = read(&mut *self.source, step).await.context("the source cannot be read")?;
+        let (here, _) = read(&mut *self.target, 0).await.context("the target cannot be read")?;
         if there.counts != here.counts || there.hash() != here.hash() {
             bail!(
                 "the target does not hold what the source does ({:?} and {:?}); drop the target and try again, and say so to \
@@ -269,7 +258,7 @@ fn raise(account: &mut MovedAccount, step: u32) {
 }
 
 /// Reads the whole of a store, with every key epoch raised by `step`; and how many one-time prekeys there are.
-async fn read(store: &mut impl TransferSource, step: u32) -> Result<(Digest, u64)> {
+async fn read(store: &mut dyn TransferSource, step: u32) -> Result<(Digest, u64)> {
     let (mut digest, mut one_time, mut after) = (Digest::default(), 0_u64, None);
     loop {
         let accounts = store.accounts(after, ACCOUNTS_AT_ONCE).await?;

@@ -12,8 +12,7 @@ use crate::relay::{RelayCounts, RelayState};
 use crate::service::ServiceMetrics;
 use crate::service::hub::CloseReason;
 use crate::service::limiter::LimitName;
-use crate::store::StoreFigures;
-use crate::store::embedded::{FileSizes, StoreObserver};
+use crate::store::{FileSizes, StoreFigures, StoreObserver};
 
 mod make;
 mod process;

@@ -31,7 +31,7 @@ mod ready;
 mod reload;
 mod tasks;
 
-use opened::Opened;
+use crate::store::factory::OpenedStore;
 use operator::Operator;
 use reload::Reload;
 
@@ -78,7 +78,7 @@ async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     }
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
-    let opened = Opened::open(&config, clock.as_ref(), random.as_ref(), &metrics).await?;
+    let opened = opened::open(&config, clock.as_ref(), random.as_ref(), &metrics).await?;
     let store = opened.store();
     if let Err(error) = store.ready().await {
         tracing::warn!(%error, "nothing is accepted until there is room; see [store] reserve_bytes");
@@ -104,9 +104,9 @@ async fn serve_store(
     signals: &mut Signals,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    opened: &Opened,
+    opened: &OpenedStore,
 ) -> Result<()> {
-    let places = opened.secrets(&config)?;
+    let places = opened::secrets(opened, &config)?;
     let secrets = Secrets::load(&places, random.as_ref())?;
     let refused = || format!("the secrets in {} cannot be used", places.folder.display());
     secrets.fingerprints()?.agree(opened.store().as_ref(), opened.is_shared()).await.with_context(refused)?;

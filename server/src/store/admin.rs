@@ -1,50 +1,39 @@
-//! What an operator looks at and decides. No service that a client calls uses it.
+//! What operators look at and decide. No client reaches it.
 
 use async_trait::async_trait;
 use sealpost_api::ids::SessionId;
 use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
-use super::StoreError;
+use super::error::StoreError;
 
-/// An invite that nobody has used yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InviteRecord {
-    /// Hash of the invite; the invite itself is stored nowhere.
-    pub hash: [u8; 32],
-    /// When it was made; 0 when that was not noted.
-    pub created_at: UnixMillis,
-    /// From then on it is not taken any more.
-    pub expires_at: UnixMillis,
-}
-
-/// A line of the list of accounts.
+/// One line of the list of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSummary {
     /// The account.
     pub id: AccountId,
     /// Its folded name.
     pub username: Username,
-    /// Creation time.
+    /// When it was created.
     pub created_at: UnixMillis,
-    /// Since when its owner may not log in, if so.
+    /// When it was disabled; `None` while its owner may log in.
     pub disabled_at: Option<UnixMillis>,
-    /// Devices of the current list.
+    /// Devices of its current list.
     pub devices: u64,
-    /// Messages waiting for all of them.
+    /// Messages that wait for all of them.
     pub queued_messages: u64,
     /// Their bytes.
     pub queued_bytes: u64,
 }
 
-/// A device's queue with something in it.
+/// The queue of a device for which something waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSummary {
     /// The name of its account.
     pub username: Username,
     /// The device.
     pub address: DeviceAddress,
-    /// Messages waiting.
+    /// Messages that wait.
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -54,12 +43,12 @@ pub struct QueueSummary {
     pub last_seen_at: UnixMillis,
 }
 
-/// The store as a whole.
+/// Figures of the whole store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreFigures {
     /// Accounts.
     pub accounts: u64,
-    /// Those whose owners may not log in.
+    /// Accounts whose owners may not log in.
     pub disabled_accounts: u64,
     /// Devices of current lists.
     pub devices: u64,
@@ -67,42 +56,39 @@ pub struct StoreFigures {
     pub invites: u64,
     /// Live sessions.
     pub sessions: u64,
-    /// Messages waiting.
+    /// Messages that wait.
     pub queued_messages: u64,
     /// Their bytes.
     pub queued_bytes: u64,
-    /// Devices with something waiting.
+    /// Devices for which something waits.
     pub queues: u64,
-    /// When the oldest waiting message was accepted; `None` when nothing waits.
+    /// When the oldest waiting message was accepted; `None` if nothing waits.
     pub oldest_at: Option<UnixMillis>,
-    /// Devices with fewer one-time prekeys than clients fill up at.
+    /// Devices with so few one-time prekeys that a client would upload more.
     pub one_time_low: u64,
-    /// Devices with none.
+    /// Devices without one-time prekeys.
     pub one_time_none: u64,
-    /// Devices whose signed prekey has expired or is missing: nobody can begin a session with them.
+    /// Devices whose signed prekey is missing or has expired: no session with them can begin.
     pub signed_expired: u64,
 }
 
-/// What an operator's tools ask for.
+/// What operators' tools ask for.
 #[async_trait]
 pub trait AdminStore {
-    /// Invites that can still be used at `now`, the newest first, at most `limit`.
-    async fn invites(&self, now: UnixMillis, limit: usize) -> Result<Vec<InviteRecord>, StoreError>;
-    /// Deletes an invite; whether it was there.
-    async fn remove_invite(&self, hash: [u8; 32]) -> Result<bool, StoreError>;
-    /// Accounts whose names come after `after`, in the order of names, at most `limit`.
+    /// Returns up to `limit` accounts whose names come after `after`, ordered by name.
     async fn accounts_after(&self, after: Option<&Username>, limit: usize) -> Result<Vec<AccountSummary>, StoreError>;
-    /// Forbids log-in from now on and ends every session. What is stored stays, and messages to the account are still
-    /// accepted. The sessions that were live; `None` for no account. Doing it twice keeps the first time.
+    /// Forbids logging in from now on, and ends every session. What is stored stays, and messages to the account are
+    /// still accepted. Returns the sessions that were live; `None` if there is no such account. Repeating it keeps the
+    /// first time.
     async fn disable_account(&self, account: AccountId, now: UnixMillis) -> Result<Option<Vec<SessionId>>, StoreError>;
-    /// Allows log-in again; whether it was forbidden, `None` for no account.
+    /// Allows logging in again. Returns whether it was forbidden; `None` if there is no such account.
     async fn enable_account(&self, account: AccountId) -> Result<Option<bool>, StoreError>;
-    /// Sets the password hash, whatever it was, and ends every session, whose ids are returned. Keys, device list and queue
-    /// stay as they are. `None` for no account.
+    /// Sets the password hash whatever it was, and ends every session. Keys, device list and queue stay as they are.
+    /// Returns the sessions that were live; `None` if there is no such account.
     async fn reset_password_hash(&self, account: AccountId, new: &str) -> Result<Option<Vec<SessionId>>, StoreError>;
-    /// The queues with the most bytes, at most `limit`.
+    /// Returns up to `limit` queues, those with the most bytes first.
     async fn largest_queues(&self, limit: usize) -> Result<Vec<QueueSummary>, StoreError>;
-    /// The whole, looked at row by row: not for every request. Where several nodes share a store, one of them looks, and what the
-    /// others answer is up to two minutes old.
+    /// Returns the figures of the whole store, by looking at every row: not for every request. Where several nodes
+    /// share a store, one of them looks, and the others' answers are up to two minutes old.
     async fn figures(&self, now: UnixMillis) -> Result<StoreFigures, StoreError>;
 }

@@ -4,4 +4,5 @@
 mod conformance;
 mod embedded;
 mod mongodb;
+mod rooms;
 mod world;

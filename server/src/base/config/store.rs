@@ -50,16 +50,16 @@ impl Default for StoreConfig {
 #[serde(try_from = "String")]
 pub enum StoreAddress {
     /// In the data folder.
-    Embedded,
-    /// A MongoDB: its connection string.
-    Mongo(String),
+    DataFolder,
+    /// On a database server that several nodes may use: its connection string.
+    Server(String),
 }
 
 impl fmt::Debug for StoreAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Embedded => "Embedded",
-            Self::Mongo(_) => "Mongo(..)",
+            Self::DataFolder => "DataFolder",
+            Self::Server(_) => "Server(..)",
         })
     }
 }
@@ -86,8 +86,8 @@ impl FromStr for StoreAddress {
 
     fn from_str(text: &str) -> Result<Self, StoreAddressError> {
         match text.trim() {
-            "embedded" => Ok(Self::Embedded),
-            mongo if mongo.starts_with("mongodb://") => Ok(Self::Mongo(mongo.to_owned())),
+            "embedded" => Ok(Self::DataFolder),
+            server if server.starts_with("mongodb://") => Ok(Self::Server(server.to_owned())),
             _ => Err(StoreAddressError::Unknown),
         }
     }
@@ -110,7 +110,7 @@ impl StoreConfig {
         match (&self.uri, &self.uri_file) {
             (Some(address), _) => Ok(address.clone()),
             (None, Some(path)) => read_store_address(path)?.parse(),
-            (None, None) => Ok(StoreAddress::Embedded),
+            (None, None) => Ok(StoreAddress::DataFolder),
         }
     }
 }
@@ -149,8 +149,8 @@ mod tests {
         let path = folder.path().join("store");
         std::fs::write(&path, format!("{SECRET}\n")).unwrap();
         let config = StoreConfig { uri_file: Some(path), ..StoreConfig::default() };
-        assert_eq!(config.address().unwrap(), StoreAddress::Mongo(SECRET.to_owned()));
-        assert_eq!(StoreConfig::default().address().unwrap(), StoreAddress::Embedded);
+        assert_eq!(config.address().unwrap(), StoreAddress::Server(SECRET.to_owned()));
+        assert_eq!(StoreConfig::default().address().unwrap(), StoreAddress::DataFolder);
         let missing = StoreConfig { uri_file: Some("/nowhere/at/all".into()), ..StoreConfig::default() };
         assert!(matches!(missing.address(), Err(StoreAddressError::Read(..))));
     }

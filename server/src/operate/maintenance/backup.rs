@@ -12,7 +12,7 @@ use super::manifest::{self, Manifest};
 use crate::base::config::data_folder;
 use crate::base::files::replace;
 use crate::domain::clock::{Clock as _, SystemClock};
-use crate::store::embedded::{DATABASE, copy_database};
+use crate::store::factory::folder::{DATABASE, copy_database};
 
 /// Of which a line is written where nobody sees a line change: each tenth.
 const TENTHS: u64 = 10;

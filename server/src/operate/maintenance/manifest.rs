@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Entry};
-use crate::store::embedded::DATABASE;
+use crate::store::factory::folder::DATABASE;
 
 /// Its name in the backup; written last, so that a folder with it is a whole backup.
 pub(super) const NAME: &str = "manifest.json";

@@ -19,8 +19,8 @@ use crate::base::config::data_folder;
 use crate::base::files::private_folder;
 use crate::domain::clock::{Clock as _, Random as _, SystemClock, SystemRandom};
 use crate::operate::secrets::write_new_token_keys;
-use crate::store::embedded::{DATABASE, EmbeddedOptions, EmbeddedStore, LOCK, RESTORING, lock_folder};
-use crate::store::{AfterRestore, Store as _};
+use crate::store::AfterRestore;
+use crate::store::factory::folder::{DATABASE, LOCK, RESTORING, finish_restore, lock_folder};
 
 /// The new files until they are in their places.
 const STAGING: &str = "restoring.unfinished";
@@ -119,22 +119,12 @@ fn stage(backup: &Path, manifest: &Manifest, staging: &Path) -> Result<AfterRest
     SystemRandom.fill(&mut random);
     let mut store_id = [0; 16];
     SystemRandom.fill(&mut store_id);
-    // The reserve is for a server that accepts messages.
-    // `serve` judges the file system; a restore must be possible wherever it may run.
-    let options = EmbeddedOptions { reserve_bytes: 0, allow_unsafe_filesystem: true, ..EmbeddedOptions::default() };
-    // Opening applies the migrations that the backup lacks; closing writes the log back.
-    let store = EmbeddedStore::open(staging, &options, &random)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("no runtime could be made")?;
-    let ended = runtime.block_on(async {
-        let ended = store.after_restore(StoreId::from_bytes(store_id)).await;
-        let findings = store.verify().await;
-        store.close().await;
-        let findings = findings?;
-        match findings.first() {
-            Some(first) => bail!("the restored database is damaged: {first}"),
-            None => Ok(ended?),
-        }
-    })?;
+    let restored = runtime.block_on(finish_restore(staging, &random, StoreId::from_bytes(store_id)))?;
+    if let Some(first) = restored.findings?.first() {
+        bail!("the restored database is damaged: {first}");
+    }
+    let ended = restored.ended?;
     fs::remove_file(staging.join(LOCK)).context("cannot remove the lock of the restored database")?;
     files::sync_folder(staging)?;
     Ok(ended)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::files;
 use super::manifest::Manifest;
 use crate::base::config::data_folder;
-use crate::store::embedded::{DATABASE, OpenError, Report, inspect};
+use crate::store::factory::folder::{DATABASE, OpenError, Report, inspect};
 
 /// `sealpost-server verify`.
 #[derive(Clone, Debug, Args)]

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use crate::base::config::{StoreAddress, StoreAddressError, read_store_address};
+use crate::store::factory::Location;
 
 /// `sealpost-server move`.
 #[derive(Clone, Debug, Args)]
@@ -53,16 +54,16 @@ pub struct MoveArgs {
 #[derive(Clone, PartialEq, Eq)]
 pub enum MoveAddress {
     /// In this folder.
-    Embedded(PathBuf),
-    /// A MongoDB: its connection string.
-    Mongo(String),
+    Folder(PathBuf),
+    /// On a database server: its connection string.
+    Server(String),
 }
 
 impl fmt::Debug for MoveAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Embedded(path) => formatter.debug_tuple("Embedded").field(path).finish(),
-            Self::Mongo(_) => formatter.write_str("Mongo(..)"),
+            Self::Folder(path) => formatter.debug_tuple("Folder").field(path).finish(),
+            Self::Server(_) => formatter.write_str("Server(..)"),
         }
     }
 }
@@ -73,11 +74,20 @@ impl FromStr for MoveAddress {
     fn from_str(text: &str) -> Result<Self, StoreAddressError> {
         match text.trim().strip_prefix("embedded:") {
             Some("") => Err(StoreAddressError::NoFolder),
-            Some(folder) => Ok(Self::Embedded(folder.into())),
+            Some(folder) => Ok(Self::Folder(folder.into())),
             None => match text.parse()? {
-                StoreAddress::Embedded => Err(StoreAddressError::NoFolder),
-                StoreAddress::Mongo(address) => Ok(Self::Mongo(address)),
+                StoreAddress::DataFolder => Err(StoreAddressError::NoFolder),
+                StoreAddress::Server(address) => Ok(Self::Server(address)),
             },
+        }
+    }
+}
+
+impl From<MoveAddress> for Location {
+    fn from(address: MoveAddress) -> Self {
+        match address {
+            MoveAddress::Folder(folder) => Self::Folder(folder),
+            MoveAddress::Server(address) => Self::Server(address),
         }
     }
 }
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn a_store_to_move_names_its_folder_and_shows_no_password() {
         let parse = |text: &str| text.parse::<MoveAddress>();
-        assert_eq!(parse("embedded:/var/lib/sealpost\n").unwrap(), MoveAddress::Embedded("/var/lib/sealpost".into()));
+        assert_eq!(parse("embedded:/var/lib/sealpost\n").unwrap(), MoveAddress::Folder("/var/lib/sealpost".into()));
         let mongo = parse("mongodb://u:hunter2@db/sealpost").unwrap();
         assert!(!format!("{mongo:?}").contains("hunter2"));
         for text in ["embedded", "embedded:"] {

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use sealpost_api::limits::QUEUE_RETENTION_MILLIS;
 use sealpost_api::server::RegistrationPolicy;
 
-use super::opened::Opened;
 use crate::base::config::Config;
 use crate::domain::clock::{Clock, Random};
 use crate::operate::secrets::Secrets;
@@ -22,6 +21,7 @@ use crate::service::passwords::{PasswordSettings, Passwords};
 use crate::service::stream::StreamSettings;
 use crate::service::tokens::Tokens;
 use crate::service::{Core, ServiceSettings, Services};
+use crate::store::factory::OpenedStore;
 use crate::store::{QueueLimits, Store};
 
 /// The first invite is for the operator, who has a week to use it.
@@ -45,7 +45,7 @@ pub(super) fn hub() -> (Arc<Hub>, Arc<Hearing>) {
 }
 
 /// How this node hears of others. A store in the data folder has no others.
-pub(super) async fn relay(config: &Config, opened: &Opened, hearing: Arc<Hearing>) -> Result<Arc<dyn Relay>> {
+pub(super) async fn relay(config: &Config, opened: &OpenedStore, hearing: Arc<Hearing>) -> Result<Arc<dyn Relay>> {
     let settings = NatsSettings::of(&config.relay, &config.node)?;
     match settings {
         None if opened.is_shared() => Ok(Arc::new(AbsentRelay)),

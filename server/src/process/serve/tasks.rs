@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::opened::Opened;
 use crate::base::catch::catching;
 use crate::domain::clock::Clock;
 use crate::edge::tls::{Certificates, names};
 use crate::process::metrics::Metrics;
 use crate::service::Core;
 use crate::service::nodes::Hearing;
+use crate::store::factory::OpenedStore;
 
 /// Between two looks for what has expired.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
 const FIGURES_SHARE: u32 = 20;
 
 /// Looks at the store once in a while for the metrics, so that a scrape costs nothing.
-pub(super) fn watch_store(opened: Opened, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
+pub(super) fn watch_store(opened: OpenedStore, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
     actix_web::rt::spawn(async move {
         loop {
             let begun = Instant::now();

@@ -1,61 +1,49 @@
-//! Accepting a message: window, list, quotas, copies and the number, in one step.
+//! Accepting a message: copies and number become durable in one transaction.
 
 use rusqlite::{OptionalExtension as _, params};
 use sealpost_api::frames::{Copy, Skipped};
 use sealpost_api::ids::{MessageNumber, RowId};
 use sealpost_crypto::{DeviceAddress, UnixMillis};
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses, without};
 
 use super::error::DbError;
-use super::writer::Tx;
-use super::{notices, rows};
-use crate::domain::window::NumberState;
-use crate::store::places::{Addressed, Load, Place, address, nobody_reached, place, size};
-use crate::store::{Accept, AcceptOutcome, Refusal};
+use super::tables::{columns, notices, row_ids};
+use super::threads::tx::Tx;
+use crate::domain::accepting::{Accept, Decision, Place, Recipient, Refusal, Seen, decide, judge_number, size};
+use crate::domain::quotas::Load;
+use crate::store::queue::AcceptOutcome;
 
-/// See [`crate::store::QueueStore::accept`]; nothing is written before all of it is decided.
+/// See [`QueueStore::accept`](crate::store::QueueStore::accept). Decides everything before it writes anything.
 pub(super) fn accept(tx: &mut Tx<'_>, accept: &Accept, now: UnixMillis) -> Result<AcceptOutcome, DbError> {
     let refused = |refusal| Ok(AcceptOutcome::Refused(refusal));
     let Some(sender) = tx.cache.listed(tx.db, &accept.from)? else { return refused(Refusal::RecipientUnknown) };
     let from = tx.cache.device(sender)?;
-    if !without(Countermeasure::ConnectionEpoch) && from.connection_epoch != accept.epoch.0 {
+    if refuses(Countermeasure::ConnectionEpoch, from.connection_epoch != accept.epoch.0) {
         return refused(Refusal::Superseded);
     }
-    match from.window.state(accept.send.number) {
-        NumberState::New => {}
-        NumberState::TooOld => return refused(Refusal::NumberTooOld),
-        NumberState::Accepted if without(Countermeasure::AcceptedNumbers) => {}
-        NumberState::Accepted => return accepted_before(tx, accept, sender),
+    match judge_number(&from.window, accept.send.number) {
+        Ok(Seen::First) => {}
+        Ok(Seen::Before) => return accepted_before(tx, accept, sender),
+        Err(refusal) => return refused(refusal),
     }
     let Some(list) = tx.cache.list(tx.db, accept.send.to)? else { return refused(Refusal::RecipientUnknown) };
     let mut devices = Vec::with_capacity(list.len());
     for dev in list.iter().copied() {
         let device = tx.cache.device(dev)?;
-        let dormant = now.since(rows::millis(device.last_seen_at)) >= accept.limits.dormant_after_millis;
-        devices.push(Addressed { key: dev, address: device.address, dormant });
-    }
-    let addressed = match address(accept, devices) {
-        Ok(addressed) => addressed,
-        Err(refusal) => return refused(refusal),
-    };
-    let mut places = Vec::with_capacity(addressed.len());
-    for (to, copy) in addressed {
-        let device = tx.cache.device(to.key)?;
         let queue = Load { messages: device.queue_messages, bytes: device.queue_bytes };
-        let share = || tx.cache.share(tx.db, to.key, accept.from.account);
-        places.push((to.key, place(copy, to.dormant, &accept.limits, queue, share)?));
+        let last_seen_at = columns::millis(device.last_seen_at);
+        devices.push(Recipient { key: dev, address: device.address, last_seen_at, queue });
     }
-    if let Some(refusal) = nobody_reached(&places) {
-        return refused(refusal);
-    }
-    if let Err(millis) = accept.rate {
-        return refused(Refusal::RateLimited(millis));
-    }
+    let share = |dev: &i64| tx.cache.share(tx.db, *dev, accept.from.account);
+    let places = match decide(accept, devices, now, share)? {
+        Decision::Write(places) => places,
+        Decision::Refused(refusal) => return refused(refusal),
+    };
     tx.space.require()?;
     write(tx, accept, sender, places, now)
 }
 
-/// A number that was accepted before: a repetition, unless a copy that still waits has other bytes.
+/// Answers a number that was accepted before: a repetition, unless a copy that still waits has other bytes.
 fn accepted_before(tx: &mut Tx<'_>, accept: &Accept, sender: i64) -> Result<AcceptOutcome, DbError> {
     let mut select =
         tx.db.prepare_cached("SELECT ciphertext = ?4 FROM queue WHERE dev = ?1 AND sender_dev = ?2 AND number = ?3")?;
@@ -72,6 +60,7 @@ fn accepted_before(tx: &mut Tx<'_>, accept: &Accept, sender: i64) -> Result<Acce
     Ok(AcceptOutcome::AlreadyAccepted)
 }
 
+/// Writes the copies, the notices of skipped devices, and the number.
 fn write(
     tx: &mut Tx<'_>,
     accept: &Accept,
@@ -85,9 +74,7 @@ fn write(
         if let Place::Queued(copy) = place {
             let row = queue(tx, dev, sender, accept.send.number, &copy, now)?;
             tx.cache.share_grew(dev, accept.from.account, size(&copy));
-            if without(Countermeasure::AllCopies) {
-                tx.db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
-            }
+            planted_commit_of_each_copy(tx)?;
             queued.push((tx.cache.device(dev)?.address, row));
         }
         let Some((reason, missed)) = told else { continue };
@@ -98,6 +85,7 @@ fn write(
     Ok(AcceptOutcome::Accepted { rows: queued, skipped })
 }
 
+/// Appends a copy to a device's queue.
 fn queue(
     tx: &mut Tx<'_>,
     dev: i64,
@@ -107,7 +95,7 @@ fn queue(
     now: UnixMillis,
 ) -> Result<RowId, DbError> {
     let device = tx.cache.device_mut(dev)?;
-    let id = rows::queue_id(dev, device.queue_next).ok_or(DbError::Corrupt("a queue has no sequence left"))?;
+    let id = row_ids::queue_id(dev, device.queue_next).ok_or(DbError::Corrupt("a queue has no sequence left"))?;
     device.queue_next = device.queue_next.saturating_add(1);
     device.queue_messages = device.queue_messages.saturating_add(1);
     device.queue_bytes = device.queue_bytes.saturating_add(size(copy));
@@ -115,6 +103,14 @@ fn queue(
         .prepare_cached(
             "INSERT INTO queue (id, dev, sender_dev, number, accepted_at, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![id, dev, sender, number.0.cast_signed(), rows::time(now), &*copy.ciphertext])?;
-    Ok(rows::queue_row(id))
+        .execute(params![id, dev, sender, number.0.cast_signed(), columns::time(now), &*copy.ciphertext])?;
+    Ok(row_ids::queue_row(id))
+}
+
+/// A planted fault: commits after each copy.
+fn planted_commit_of_each_copy(tx: &Tx<'_>) -> Result<(), DbError> {
+    if without(Countermeasure::AllCopies) {
+        tx.db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+    }
+    Ok(())
 }

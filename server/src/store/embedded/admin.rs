@@ -1,4 +1,4 @@
-//! What an operator looks at and decides.
+//! What operators look at and decide.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -8,37 +8,14 @@ use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, UnixMillis};
 
 use super::error::DbError;
-use super::job::Class;
-use super::{EmbeddedStore, rows, sessions};
-use crate::store::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreError, StoreFigures};
+use super::store::EmbeddedStore;
+use super::tables::{accounts, columns, row_ids, sessions};
+use super::threads::job::Class;
+use crate::store::admin::{AccountSummary, AdminStore, QueueSummary, StoreFigures};
+use crate::store::error::StoreError;
 
 #[async_trait]
 impl AdminStore for EmbeddedStore {
-    async fn invites(&self, now: UnixMillis, limit: usize) -> Result<Vec<InviteRecord>, StoreError> {
-        self.read(move |db| {
-            let mut select = db.prepare_cached(
-                "SELECT invite_hash, created_at, expires_at FROM invites WHERE expires_at > ?1 \
-                 ORDER BY created_at DESC, invite_hash LIMIT ?2",
-            )?;
-            let found = select.query_map(params![rows::time(now), rows::limit(limit)], |row| {
-                Ok(InviteRecord {
-                    hash: row.get(0)?,
-                    created_at: rows::millis(row.get(1)?),
-                    expires_at: rows::millis(row.get(2)?),
-                })
-            })?;
-            Ok(found.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
-    async fn remove_invite(&self, hash: [u8; 32]) -> Result<bool, StoreError> {
-        self.write(Class::Direct, move |tx| {
-            Ok(tx.db.prepare_cached("DELETE FROM invites WHERE invite_hash = ?1")?.execute([hash])? > 0)
-        })
-        .await
-    }
-
     async fn accounts_after(&self, after: Option<&Username>, limit: usize) -> Result<Vec<AccountSummary>, StoreError> {
         let after = after.map(|name| name.as_str().to_owned()).unwrap_or_default();
         self.read(move |db| {
@@ -48,7 +25,7 @@ impl AdminStore for EmbeddedStore {
                  LEFT JOIN devices ON devices.account_id = accounts.account_id AND listed = 1 \
                  WHERE username > ?1 GROUP BY username ORDER BY username LIMIT ?2",
             )?;
-            Ok(select.query_map(params![after, rows::limit(limit)], summary)?.collect::<rusqlite::Result<_>>()?)
+            Ok(select.query_map(params![after, columns::limit(limit)], summary)?.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
@@ -58,7 +35,7 @@ impl AdminStore for EmbeddedStore {
             let changed = tx
                 .db
                 .prepare_cached("UPDATE accounts SET disabled_at = coalesce(disabled_at, ?2) WHERE account_id = ?1")?
-                .execute(params![account.as_bytes(), rows::time(now)])?;
+                .execute(params![account.as_bytes(), columns::time(now)])?;
             if changed == 0 { Ok(None) } else { sessions::end_all(tx.db, account, None).map(Some) }
         })
         .await
@@ -82,11 +59,8 @@ impl AdminStore for EmbeddedStore {
     async fn reset_password_hash(&self, account: AccountId, new: &str) -> Result<Option<Vec<SessionId>>, StoreError> {
         let new = new.to_owned();
         self.write(Class::Direct, move |tx| {
-            let changed = tx
-                .db
-                .prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE account_id = ?1")?
-                .execute(params![account.as_bytes(), new])?;
-            if changed == 0 { Ok(None) } else { sessions::end_all(tx.db, account, None).map(Some) }
+            let exists = accounts::set_hash(tx.db, account, &new)?;
+            if exists { sessions::end_all(tx.db, account, None).map(Some) } else { Ok(None) }
         })
         .await
     }
@@ -100,47 +74,42 @@ impl AdminStore for EmbeddedStore {
     }
 }
 
-/// Whether the account's owner may not log in; an account that is not there is not disabled.
-pub(super) fn disabled(db: &Connection, account: AccountId) -> Result<bool, DbError> {
-    Ok(db
-        .prepare_cached("SELECT 1 FROM accounts WHERE account_id = ?1 AND disabled_at IS NOT NULL")?
-        .exists([account.as_bytes()])?)
-}
-
+/// Reads a line of the list of accounts.
 fn summary(row: &Row<'_>) -> rusqlite::Result<AccountSummary> {
     Ok(AccountSummary {
         id: AccountId::from_bytes(row.get(0)?),
-        username: rows::username(row, 1)?,
-        created_at: rows::millis(row.get(2)?),
-        disabled_at: row.get::<_, Option<i64>>(3)?.map(rows::millis),
-        devices: rows::count(row, 4)?,
-        queued_messages: rows::count(row, 5)?,
-        queued_bytes: rows::count(row, 6)?,
+        username: columns::username(row, 1)?,
+        created_at: columns::millis(row.get(2)?),
+        disabled_at: row.get::<_, Option<i64>>(3)?.map(columns::millis),
+        devices: columns::count(row, 4)?,
+        queued_messages: columns::count(row, 5)?,
+        queued_bytes: columns::count(row, 6)?,
     })
 }
 
-/// When the oldest row of a device's queue was accepted.
+/// Returns when the oldest row of a device's queue was accepted.
 fn oldest(db: &Connection, dev: i64) -> Result<Option<UnixMillis>, DbError> {
-    let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
+    let (first, last) = row_ids::queue_range(dev)?;
     let mut select =
         db.prepare_cached("SELECT accepted_at FROM queue WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")?;
-    Ok(select.query_row([first, last], |row| row.get(0)).optional()?.map(rows::millis))
+    Ok(select.query_row([first, last], |row| row.get(0)).optional()?.map(columns::millis))
 }
 
+/// See [`AdminStore::largest_queues`].
 fn largest_queues(db: &Connection, limit: usize) -> Result<Vec<QueueSummary>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT username, devices.account_id, device_id, registration, queue_messages, queue_bytes, last_seen_at, dev \
          FROM devices JOIN accounts ON accounts.account_id = devices.account_id \
          WHERE listed = 1 AND queue_messages > 0 ORDER BY queue_bytes DESC, dev LIMIT ?1",
     )?;
-    let (mut queues, mut found) = (Vec::new(), select.query([rows::limit(limit)])?);
+    let (mut queues, mut found) = (Vec::new(), select.query([columns::limit(limit)])?);
     while let Some(row) = found.next()? {
-        let last_seen_at = rows::millis(row.get(6)?);
+        let last_seen_at = columns::millis(row.get(6)?);
         queues.push(QueueSummary {
-            username: rows::username(row, 0)?,
-            address: rows::address(row, 1)?,
-            messages: rows::count(row, 4)?,
-            bytes: rows::count(row, 5)?,
+            username: columns::username(row, 0)?,
+            address: columns::address(row, 1)?,
+            messages: columns::count(row, 4)?,
+            bytes: columns::count(row, 5)?,
             oldest_at: oldest(db, row.get(7)?)?.unwrap_or(last_seen_at),
             last_seen_at,
         });
@@ -148,17 +117,18 @@ fn largest_queues(db: &Connection, limit: usize) -> Result<Vec<QueueSummary>, Db
     Ok(queues)
 }
 
+/// See [`AdminStore::figures`].
 fn figures(db: &Connection, now: UnixMillis) -> Result<StoreFigures, DbError> {
     let mut figures = db.query_row(
         "SELECT count(*), count(disabled_at), (SELECT count(*) FROM invites WHERE expires_at > ?1), \
          (SELECT count(*) FROM sessions WHERE ended = 0) FROM accounts",
-        [rows::time(now)],
+        [columns::time(now)],
         |row| {
             Ok(StoreFigures {
-                accounts: rows::count(row, 0)?,
-                disabled_accounts: rows::count(row, 1)?,
-                invites: rows::count(row, 2)?,
-                sessions: rows::count(row, 3)?,
+                accounts: columns::count(row, 0)?,
+                disabled_accounts: columns::count(row, 1)?,
+                invites: columns::count(row, 2)?,
+                sessions: columns::count(row, 3)?,
                 ..StoreFigures::default()
             })
         },
@@ -173,13 +143,13 @@ fn figures(db: &Connection, now: UnixMillis) -> Result<StoreFigures, DbError> {
     let low = u64::try_from(ONE_TIME_PREKEYS_LOW).unwrap_or(u64::MAX);
     let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
     while let Some(row) = found.next()? {
-        let (messages, left) = (rows::count(row, 1)?, rows::count(row, 3)?);
+        let (messages, left) = (columns::count(row, 1)?, columns::count(row, 3)?);
         add(&mut figures.devices, 1);
         add(&mut figures.queued_messages, messages);
-        add(&mut figures.queued_bytes, rows::count(row, 2)?);
+        add(&mut figures.queued_bytes, columns::count(row, 2)?);
         add(&mut figures.one_time_low, u64::from(left < low));
         add(&mut figures.one_time_none, u64::from(left == 0));
-        add(&mut figures.signed_expired, u64::from(rows::bits(row, 4)? <= now.0));
+        add(&mut figures.signed_expired, u64::from(columns::bits(row, 4)? <= now.0));
         if messages > 0 {
             add(&mut figures.queues, 1);
             let oldest_at = oldest(db, row.get(0)?)?;

@@ -1,10 +1,9 @@
-//! A copy of the database while the server writes to it.
+//! Copying the database while the server writes to it.
 //!
-//! The copy is one snapshot: SQLite's backup runs inside one read transaction, so that no write makes it begin anew. While
-//! it runs the write-ahead log cannot begin anew either; when the log has grown by [`LOG_GROWTH_MAX`] the copy is given up
-//! rather than the disk filled.
+//! The copy is one snapshot: SQLite's backup runs inside one read transaction, so that no write makes it start over.
+//! Meanwhile the write-ahead log cannot begin anew. When it has grown by [`LOG_GROWTH_MAX`] the copy is abandoned, so
+//! that the disk does not fill up.
 
-use sealpost_sabotage::{Countermeasure, without};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,15 +11,20 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
+use sealpost_sabotage::{Countermeasure, refuses};
 
-use super::files::Folder;
-use super::{OpenError, connection, migrations, verify};
+use super::files::{self, Folder};
+use super::open_error::OpenError;
+use super::tables::columns::changed;
+use super::{connection, migrations, verify};
 
-/// Pages copied between two looks at the log: 4 MiB.
+/// Pages copied between two looks at the size of the log: 4 MiB.
 const PAGES_A_STEP: i32 = 1_024;
-/// By how much the log may grow meanwhile, in bytes; a copy that takes that long goes to a disk that is too slow for it.
+
+/// By how many bytes the log may grow meanwhile. A copy that takes longer goes to a disk that is too slow for it.
 const LOG_GROWTH_MAX: u64 = 1024 * 1024 * 1024;
-/// Page cache for the source and for the copy, in bytes.
+
+/// Page cache of the source, in bytes.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Why there is no copy. The texts are for the operator.
@@ -29,7 +33,7 @@ pub enum BackupError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// There is no database in it.
+    /// The data folder holds no database.
     #[error("{} holds no database", .0.display())]
     Nothing(PathBuf),
     /// The database refused.
@@ -60,24 +64,24 @@ pub struct Copied {
     pub devices: u64,
     /// Messages that wait.
     pub queued_messages: u64,
-    /// One-time prekeys that were there and are not in the copy.
+    /// One-time prekeys of the source that are not in the copy.
     pub one_time_prekeys_left_out: u64,
 }
 
-/// Copies the database of a data folder into a new file, whether a server has it open or not, and checks the copy. Its
-/// one-time prekeys are left out: whoever restores it must not give one of them a second time. `progress` is told how
-/// many pages of how many are done.
+/// Copies the database of a data folder into a new file, whether a server has it open or not, and checks the copy.
+/// One-time prekeys are left out: a restored store must not give one of them a second time. `progress` is told how many
+/// pages of how many are copied.
 ///
 /// # Errors
-/// [`BackupError`]; the file may be there then, unfinished.
+/// [`BackupError`]; an unfinished file may be left.
 pub fn copy_database(data: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, BackupError> {
     let folder = Folder::existing(data)?;
     if folder.is_restoring() {
         return Err(OpenError::Restoring { path: data.to_owned() }.into());
     }
     let header = folder.header()?.ok_or_else(|| BackupError::Nothing(data.to_owned()))?;
-    migrations::check_header(&folder, &header)?;
-    let damaged = |error: rusqlite::Error| match OpenError::from(error).or_damaged(&folder) {
+    migrations::check_header(&folder.database(), &header)?;
+    let damaged = |error: rusqlite::Error| match OpenError::from(error).or_damaged(&folder.database()) {
         OpenError::Database(error) => BackupError::Database(error),
         error => BackupError::Open(error),
     };
@@ -96,6 +100,7 @@ pub fn copy_database(data: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64))
     Ok(copied)
 }
 
+/// Copies page by page, inside one snapshot.
 fn copy_pages(
     source: &Connection,
     copy: &mut Connection,
@@ -120,13 +125,12 @@ fn copy_pages(
     }
 }
 
+/// Returns the size of the write-ahead log.
 fn log_bytes(folder: &Folder) -> u64 {
-    let mut path = folder.database().into_os_string();
-    path.push("-wal");
-    fs::metadata(path).map_or(0, |metadata| metadata.len())
+    fs::metadata(files::log(&folder.database())).map_or(0, |metadata| metadata.len())
 }
 
-/// Makes the copy one file without a log, takes out what may not be restored, and checks the rest.
+/// Makes the copy one file without a log, checks it, and deletes what may not be restored.
 fn finish(copy: &Connection) -> Result<Copied, BackupError> {
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     copy.pragma_update(None, "synchronous", "FULL")?;
@@ -136,7 +140,7 @@ fn finish(copy: &Connection) -> Result<Copied, BackupError> {
         return Err(BackupError::Damaged(first.clone()));
     }
     let mut left_out = 0;
-    if !without(Countermeasure::KeyEpoch) {
+    if refuses(Countermeasure::KeyEpoch, true) {
         left_out = copy.execute("DELETE FROM one_time_prekeys", [])?;
     }
     let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
@@ -145,6 +149,6 @@ fn finish(copy: &Connection) -> Result<Copied, BackupError> {
         accounts: count("SELECT count(*) FROM accounts")?,
         devices: count("SELECT count(*) FROM devices WHERE listed = 1")?,
         queued_messages: count("SELECT count(*) FROM queue")?,
-        one_time_prekeys_left_out: u64::try_from(left_out).unwrap_or(u64::MAX),
+        one_time_prekeys_left_out: changed(left_out),
     })
 }

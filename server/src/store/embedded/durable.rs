@@ -1,17 +1,17 @@
-//! The self-check at the start: what is answered must survive a power cut, so whatever breaks that is refused by name.
+//! Checks at the start that what is answered survives a power cut. Whatever breaks that is refused by name.
 
-use sealpost_sabotage::{Countermeasure, without};
 use std::path::Path;
 
 use rusqlite::Connection;
+use sealpost_sabotage::{Countermeasure, or_planted, refuses};
 
-use super::OpenError;
+use super::open_error::OpenError;
 
-/// How a process that has libeatmydata loaded shows it.
+/// What a process that has loaded libeatmydata shows in its memory map.
 const EATMYDATA: &[u8] = b"libeatmydata";
 
-/// File systems whose fsync promises less than a local disk's, or on which a write-ahead log's shared memory does not
-/// work, as `statfs(2)` numbers them.
+/// File systems whose fsync promises less than that of a local disk, or on which the shared memory of a write-ahead log
+/// does not work, as `statfs(2)` numbers them.
 const UNSAFE: [(u64, &str); 16] = [
     (0x6969, "NFS"),
     (0x517b, "SMB"),
@@ -31,20 +31,21 @@ const UNSAFE: [(u64, &str); 16] = [
     (0x6573_5543, "FUSE"),
 ];
 
-/// File systems that do what they promise, but end with the machine or the container.
+/// File systems that keep their promises, but only until the machine or the container ends.
 const PASSING: [(u64, &str); 3] = [
     (0x0102_1994, "tmpfs, which is memory: everything is lost when the machine stops"),
     (0x8584_58f6, "ramfs, which is memory: everything is lost when the machine stops"),
     (0x794c_7630, "an overlay: everything is lost with the container; mount a volume there"),
 ];
 
-/// libeatmydata turns every fsync into nothing, for tests that want speed; a server must not run under it.
+/// Refuses to run under libeatmydata, which turns every fsync into nothing to speed up tests.
 ///
 /// # Errors
 /// [`OpenError::NotDurable`]
 pub(super) fn refuse_eatmydata() -> Result<(), OpenError> {
     let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
-    if maps.windows(EATMYDATA.len()).any(|window| window == EATMYDATA) && !without(Countermeasure::DurabilityCheck) {
+    let is_loaded = maps.windows(EATMYDATA.len()).any(|window| window == EATMYDATA);
+    if refuses(Countermeasure::DurabilityCheck, is_loaded) {
         return Err(OpenError::NotDurable("libeatmydata is loaded, which turns fsync off; start without it"));
     }
     Ok(())
@@ -63,7 +64,7 @@ pub(super) fn refuse_file_system(path: &Path, allowed: bool) -> Result<(), OpenE
         tracing::warn!(path = %path.display(), "the data folder is on {what}");
     }
     match named(&UNSAFE, kind) {
-        Some(name) if !allowed && !without(Countermeasure::DurabilityCheck) => {
+        Some(name) if refuses(Countermeasure::DurabilityCheck, !allowed) => {
             Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind: name })
         }
         Some(name) => {
@@ -74,22 +75,23 @@ pub(super) fn refuse_file_system(path: &Path, allowed: bool) -> Result<(), OpenE
     }
 }
 
+/// Returns the name of a kind of file system, if it is listed.
 fn named(kinds: &[(u64, &'static str)], kind: u64) -> Option<&'static str> {
     kinds.iter().find(|(number, _)| *number == kind).map(|(_, name)| *name)
 }
 
-/// Asks SQLite what it does: a setting that it does not take is ignored in silence.
+/// Asks SQLite for its settings, because it silently ignores a setting that it does not accept.
 ///
 /// # Errors
 /// [`OpenError::NotDurable`]
 pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
-    // 2 is FULL, and EXTRA above it is as good.
+    // 2 is FULL; EXTRA, above it, is as good.
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    if synchronous < 2 && !without(Countermeasure::DurabilityCheck) {
+    if refuses(Countermeasure::DurabilityCheck, synchronous < 2) {
         return Err(OpenError::NotDurable("SQLite would not wait for the disk (`synchronous` is below FULL)"));
     }
     for (pragma, wanted) in
-        [("secure_delete", i64::from(!without(Countermeasure::SecureDelete))), ("wal_autocheckpoint", 0)]
+        [("secure_delete", or_planted(Countermeasure::SecureDelete, 1_i64, 0)), ("wal_autocheckpoint", 0)]
     {
         if connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))? != wanted {
             return Err(OpenError::NotDurable("SQLite refuses a setting that durability depends on"));
@@ -103,21 +105,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::open_writer;
     use super::*;
-
-    #[test]
-    fn threat_65_a_database_that_does_not_wait_for_the_disk_is_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let connection = open_writer(file.path(), 1024 * 1024, false).unwrap();
-        for weak in ["OFF", "NORMAL"] {
-            connection.pragma_update(None, "synchronous", weak).unwrap();
-            let refused = check(&connection).unwrap_err().to_string();
-            assert!(refused.contains("`synchronous` is below FULL"), "{refused}");
-        }
-        connection.pragma_update(None, "synchronous", "EXTRA").unwrap();
-        check(&connection).unwrap();
-    }
 
     #[test]
     fn file_systems_of_other_machines_are_known_by_name_and_local_ones_are_not() {

@@ -1,20 +1,16 @@
-//! What can go wrong inside the embedded store, and what of it ends the store.
-
-use sealpost_sabotage::{Countermeasure, without};
-use std::path::Path;
+//! What can go wrong in the database, and which of that ends the store.
 
 use rusqlite::ErrorCode;
+use sealpost_sabotage::{Countermeasure, refuses};
 
-use super::OpenError;
-use super::files::Folder;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Why an operation on the database gave no answer.
 #[derive(Debug)]
 pub(super) enum DbError {
-    /// The answer is this error, and **nothing was written**: the transaction goes on without this operation.
+    /// The operation answers this error and has written **nothing**: the transaction goes on without it.
     Answer(StoreError),
-    /// A row cannot be true.
+    /// A row holds something that cannot be true.
     Corrupt(&'static str),
     /// The database's own error.
     Sqlite(rusqlite::Error),
@@ -27,20 +23,21 @@ impl From<rusqlite::Error> for DbError {
 }
 
 impl DbError {
-    /// Whether the writer must stop for good. After a failed write or fsync nobody knows what the disk holds, and a
-    /// second fsync that succeeds proves nothing (Linux marks the pages clean). A damaged database is not written to.
+    /// Returns whether the writer must stop for good. After a failed write or fsync the contents of the disk are
+    /// unknown, and a second fsync that succeeds proves nothing, because Linux marks the pages clean. A damaged
+    /// database is not written to either.
     pub(super) fn is_fatal(&self) -> bool {
         let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
-        !without(Countermeasure::FatalSync)
-            && matches!(
-                failure.code,
-                ErrorCode::SystemIoFailure
-                    | ErrorCode::DatabaseCorrupt
-                    | ErrorCode::NotADatabase
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::ReadOnly
-                    | ErrorCode::FileLockingProtocolFailed
-            )
+        let is_fatal = matches!(
+            failure.code,
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::FileLockingProtocolFailed
+        );
+        refuses(Countermeasure::FatalSync, is_fatal)
     }
 }
 
@@ -62,25 +59,6 @@ impl From<DbError> for StoreError {
     }
 }
 
-impl OpenError {
-    /// The same error; where the database says that it is damaged, one that says what to do.
-    pub(super) fn or_damaged(self, folder: &Folder) -> Self {
-        self.or_damaged_at(&folder.database())
-    }
-
-    /// See [`or_damaged`](Self::or_damaged).
-    pub(super) fn or_damaged_at(self, database: &Path) -> Self {
-        match self {
-            Self::Database(rusqlite::Error::SqliteFailure(failure, _))
-                if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
-            {
-                Self::Damaged { path: database.to_owned(), what: "pages of it are damaged" }
-            }
-            error => error,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rusqlite::ffi;
@@ -91,7 +69,7 @@ mod tests {
         DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
     }
 
-    /// Whatever leaves it open what the disk holds ends the store; what SQLite rolls back does not.
+    /// What leaves the contents of the disk unknown ends the store; what SQLite rolls back does not.
     #[test]
     fn a_failed_fsync_is_fatal_and_a_full_disk_is_not() {
         for code in [

@@ -1,4 +1,4 @@
-//! The sweep: what waited too long, and what nothing refers to any more.
+//! The sweep: expires what waited too long, and forgets what nothing refers to any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,27 @@ use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
 
 use super::error::DbError;
-use super::job::Class;
-use super::writer::Tx;
-use super::{EmbeddedStore, devices, notices, rows};
-use crate::store::{ExpiredRows, StoreError};
+use super::store::EmbeddedStore;
+use super::tables::{columns, devices, notices, row_ids};
+use super::threads::job::Class;
+use super::threads::tx::Tx;
+use crate::store::error::StoreError;
+use crate::store::queue::ExpiredRows;
 
-/// Rows of each kind of residue that one sweep deletes, so that the writer is never held for long.
+/// Most rows of each kind of residue that one sweep deletes, so that the writer is never held up for long.
 const RESIDUE_MAX: i64 = 1_000;
 
-impl EmbeddedStore {
-    /// See [`crate::store::QueueStore::expire`]. The search runs beside the writer; the deletions are one transaction
-    /// with their notices, and look again at what they delete.
-    pub(super) async fn sweep(
-        &self,
-        before: UnixMillis,
-        now: UnixMillis,
-        limit: usize,
-    ) -> Result<ExpiredRows, StoreError> {
-        let (due, tombstones) = self.read(move |db| Ok((due(db, before, limit)?, unreferenced(db, before)?))).await?;
-        self.write(Class::Sweeping, move |tx| {
+/// See [`QueueStore::expire`](crate::store::QueueStore::expire). The search runs beside the writer; the deletions and
+/// their notices are one transaction, which looks again at what it deletes.
+pub(super) async fn sweep(
+    store: &EmbeddedStore,
+    before: UnixMillis,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<ExpiredRows, StoreError> {
+    let (due, tombstones) = store.read(move |db| Ok((due(db, before, limit)?, unreferenced(db, before)?))).await?;
+    store
+        .write(Class::Sweeping, move |tx| {
             let mut expired = ExpiredRows::default();
             let mut notified = BTreeSet::new();
             for (dev, address) in &due {
@@ -36,19 +38,23 @@ impl EmbeddedStore {
             }
             forget_residue(tx.db, before, now)?;
             for dev in &tombstones {
-                tx.db
-                    .prepare_cached("DELETE FROM devices WHERE dev = ?1 AND listed = 0 AND removed_at < ?2")?
-                    .execute(params![dev, rows::time(before)])?;
-                tx.db.prepare_cached("DELETE FROM sessions WHERE dev = ?1 AND ended = 1")?.execute([dev])?;
+                forget_tombstone(tx.db, *dev, before)?;
             }
             expired.notified = notified.into_iter().collect();
             Ok(expired)
         })
         .await
-    }
 }
 
-/// Devices whose oldest row was accepted before `before`, at most `limit`.
+/// Forgets a device that left its list before `before`, and its ended sessions.
+fn forget_tombstone(db: &Connection, dev: i64, before: UnixMillis) -> Result<(), DbError> {
+    db.prepare_cached("DELETE FROM devices WHERE dev = ?1 AND listed = 0 AND removed_at < ?2")?
+        .execute(params![dev, columns::time(before)])?;
+    db.prepare_cached("DELETE FROM sessions WHERE dev = ?1 AND ended = 1")?.execute([dev])?;
+    Ok(())
+}
+
+/// Returns up to `limit` devices whose oldest row was accepted before `before`.
 fn due(db: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<(i64, DeviceAddress)>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT dev, account_id, device_id, registration FROM devices WHERE listed = 1 AND queue_messages > 0",
@@ -60,21 +66,21 @@ fn due(db: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<(i64, De
         && due.len() < limit
     {
         let dev = row.get(0)?;
-        let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
+        let (first, last) = row_ids::queue_range(dev)?;
         let accepted_at: Option<i64> = oldest.query_row([first, last], |row| row.get(0)).optional()?;
-        if accepted_at.is_some_and(|accepted_at| accepted_at < rows::time(before)) {
-            due.push((dev, rows::address(row, 1)?));
+        if accepted_at.is_some_and(|accepted_at| accepted_at < columns::time(before)) {
+            due.push((dev, columns::address(row, 1)?));
         }
     }
     Ok(due)
 }
 
-/// Removed devices that no queue names as a sender. Only looked for when one was removed long enough ago.
+/// Returns removed devices that no queue names as a sender. Searches only if a device was removed long enough ago.
 fn unreferenced(db: &Connection, before: UnixMillis) -> Result<Vec<i64>, DbError> {
     let mut select =
         db.prepare_cached("SELECT dev FROM devices WHERE listed = 0 AND removed_at < ?1 ORDER BY removed_at LIMIT ?2")?;
     let mut removed: BTreeSet<i64> = select
-        .query_map(params![rows::time(before), RESIDUE_MAX], |row| row.get(0))?
+        .query_map(params![columns::time(before), RESIDUE_MAX], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     if !removed.is_empty() {
         let mut senders = db.prepare_cached("SELECT DISTINCT sender_dev FROM queue INDEXED BY queue_numbers")?;
@@ -86,7 +92,7 @@ fn unreferenced(db: &Connection, before: UnixMillis) -> Result<Vec<i64>, DbError
     Ok(removed.into_iter().collect())
 }
 
-/// Expires the oldest rows of one queue: both sides' notices, then the rows, in one transaction.
+/// Expires the oldest rows of one queue: notices for both sides, then the deletion, in one transaction.
 fn expire_queue(
     tx: &mut Tx<'_>,
     dev: i64,
@@ -97,7 +103,7 @@ fn expire_queue(
     notified: &mut BTreeSet<DeviceAddress>,
 ) -> Result<u64, DbError> {
     let db = tx.db;
-    let (first, last) = rows::queue_range(dev).ok_or(DbError::Corrupt("a device key out of range"))?;
+    let (first, last) = row_ids::queue_range(dev)?;
     let mut senders: BTreeMap<i64, Vec<MessageNumber>> = BTreeMap::new();
     let (mut deleted, mut bytes, mut last_due) = (0_i64, 0_u64, None);
     {
@@ -107,19 +113,19 @@ fn expire_queue(
         )?;
         let mut found = select.query(params![first, last, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         while let Some(row) = found.next()? {
-            if row.get::<_, i64>(4)? >= rows::time(before) {
+            if row.get::<_, i64>(4)? >= columns::time(before) {
                 break;
             }
             last_due = Some(row.get::<_, i64>(0)?);
-            senders.entry(row.get(1)?).or_default().push(MessageNumber(rows::bits(row, 2)?));
-            bytes = bytes.saturating_add(rows::count(row, 3)?);
+            senders.entry(row.get(1)?).or_default().push(MessageNumber(columns::bits(row, 2)?));
+            bytes = bytes.saturating_add(columns::count(row, 3)?);
             deleted = deleted.saturating_add(1);
         }
     }
     let Some(last_due) = last_due else { return Ok(0) };
     *tx.erased = tx.erased.saturating_add(bytes);
     for (sender, numbers) in senders {
-        let sender_address = any_address(db, sender)?;
+        let sender_address = devices::any_address(db, sender)?;
         if devices::listed_address(db, sender)?.is_some() {
             notices::expired(db, sender, address, &numbers, ExpiryReason::Expired, now)?;
             notified.insert(sender_address);
@@ -136,12 +142,8 @@ fn expire_queue(
     Ok(deleted.cast_unsigned())
 }
 
-fn any_address(db: &Connection, dev: i64) -> Result<DeviceAddress, DbError> {
-    let mut select = db.prepare_cached("SELECT account_id, device_id, registration FROM devices WHERE dev = ?1")?;
-    Ok(select.query_row([dev], |row| rows::address(row, 0))?)
-}
-
-/// Notices that nobody fetched, sessions that ended, and invites that nobody used, each long enough ago.
+/// Forgets notices that were never fetched, sessions that ended, and invites that were never used, each after long
+/// enough.
 fn forget_residue(db: &Connection, before: UnixMillis, now: UnixMillis) -> Result<(), DbError> {
     for (sql, time) in [
         (
@@ -160,7 +162,7 @@ fn forget_residue(db: &Connection, before: UnixMillis, now: UnixMillis) -> Resul
             now,
         ),
     ] {
-        db.prepare_cached(sql)?.execute(params![rows::time(time), RESIDUE_MAX])?;
+        db.prepare_cached(sql)?.execute(params![columns::time(time), RESIDUE_MAX])?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Questions of nodes about each other. There is one node, and it may ask all the same.
+//! Questions of nodes about each other. There is only one node here, and it may ask all the same.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,11 @@ use sealpost_api::ids::{ConnectionEpoch, SessionId};
 use sealpost_crypto::DeviceAddress;
 
 use super::error::DbError;
-use super::job::Class;
-use super::{EmbeddedStore, notices, queue, rows};
-use crate::store::{DeviceGlance, Fact, NodeStore, StoreError};
+use super::store::EmbeddedStore;
+use super::tables::{columns, devices, notices};
+use super::threads::job::Class;
+use crate::store::error::StoreError;
+use crate::store::nodes::{DeviceGlance, Fact, NodeStore};
 
 #[async_trait]
 impl NodeStore for EmbeddedStore {
@@ -45,15 +47,15 @@ impl NodeStore for EmbeddedStore {
     }
 
     async fn agree(&self, fact: Fact, first: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        // Nothing is written where something is kept: a server must start on a full disk.
-        if let Some(kept) = self.read(move |db| kept(db, fact)).await? {
-            return Ok(kept);
+        // Nothing is written if something is recorded already: a server must start on a full disk.
+        if let Some(recorded) = self.read(move |db| recorded(db, fact)).await? {
+            return Ok(recorded);
         }
         self.write(Class::Direct, move |tx| {
             tx.db
                 .prepare_cached("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, ?2)")?
                 .execute(params![fact.as_str(), first])?;
-            kept(tx.db, fact)?.ok_or(DbError::Corrupt("a fact that was just written is gone"))
+            recorded(tx.db, fact)?.ok_or(DbError::Corrupt("a fact that was just written is gone"))
         })
         .await
     }
@@ -70,15 +72,17 @@ impl NodeStore for EmbeddedStore {
     }
 }
 
-fn kept(db: &Connection, fact: Fact) -> Result<Option<[u8; 32]>, DbError> {
+/// Returns what is recorded for a fact.
+fn recorded(db: &Connection, fact: Fact) -> Result<Option<[u8; 32]>, DbError> {
     let mut select = db.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     Ok(select.query_row([fact.as_str()], |row| row.get(0)).optional()?)
 }
 
+/// Returns a glance at a device; `None` if it never connected or is gone.
 fn glance(db: &Connection, address: DeviceAddress) -> Result<Option<DeviceGlance>, DbError> {
-    let Some(dev) = queue::listed(db, &address)? else { return Ok(None) };
+    let Some(dev) = devices::listed(db, &address)? else { return Ok(None) };
     let mut select = db.prepare_cached("SELECT connection_epoch, queue_messages FROM devices WHERE dev = ?1")?;
-    let found = select.query_row([dev], |row| Ok((rows::bits(row, 0)?, rows::count(row, 1)?))).optional()?;
+    let found = select.query_row([dev], |row| Ok((columns::bits(row, 0)?, columns::count(row, 1)?))).optional()?;
     let Some((epoch, messages)) = found.filter(|(epoch, _)| *epoch > 0) else { return Ok(None) };
     let waiting = messages > 0 || notices::waiting(db, dev)? > 0;
     Ok(Some(DeviceGlance { address, epoch: ConnectionEpoch(epoch), waiting }))

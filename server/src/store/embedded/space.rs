@@ -1,6 +1,5 @@
-//! The reserve of free space: what keeps acks and deletes possible on a full disk.
+//! The reserve of free space, which keeps acks and deletions possible on a full disk.
 
-use sealpost_sabotage::{Countermeasure, without};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,24 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
+use sealpost_sabotage::{Countermeasure, holds};
 
 use super::error::DbError;
 use super::files;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Bytes of a page of the database.
 const PAGE_BYTES: u64 = 4_096;
 
 /// Tells how much can still be written.
 pub trait FreeSpace: Send + Sync {
-    /// Free bytes below `path` for this process.
+    /// Returns the free bytes below `path` for this process.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// What the operating system says.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
-/// The operating system's answer (`statvfs(3)`).
+/// Asks the operating system (`statvfs(3)`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskSpace;
 
@@ -35,14 +35,16 @@ impl FreeSpace for DiskSpace {
     }
 }
 
-/// Whether the reserve is still whole; asked once a transaction, because a system call a message would be too much.
+/// Watches whether the reserve is used up. It asks once per transaction, because a system call per message would cost
+/// too much.
 #[derive(Clone)]
 pub(super) struct Space {
     path: PathBuf,
     reserve_bytes: u64,
     free: Arc<dyn FreeSpace>,
-    /// Bytes of pages in the database that hold nothing: what was deleted does not make the file smaller.
+    /// Bytes of empty pages in the database. Deleting does not make the file smaller.
     reusable_bytes: Arc<AtomicU64>,
+    /// The answer of this transaction, once it was asked for.
     known: Option<bool>,
 }
 
@@ -53,16 +55,17 @@ impl fmt::Debug for Space {
 }
 
 impl Space {
+    /// A reserve of `reserve_bytes` on the file system below `path`.
     pub(super) fn new(path: &Path, reserve_bytes: u64, free: Arc<dyn FreeSpace>) -> Self {
         Self { path: path.to_owned(), reserve_bytes, free, reusable_bytes: Arc::default(), known: None }
     }
 
-    /// Asks again next time.
+    /// Forgets the answer, so that the next question asks again.
     pub(super) const fn forget(&mut self) {
         self.known = None;
     }
 
-    /// Counts the pages that can be used again. Only the writer knows.
+    /// Counts the pages that can be used again, which only the writer knows.
     pub(super) fn count_reusable(&self, db: &Connection) -> Result<(), DbError> {
         let pages: i64 = db.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
         let bytes = u64::try_from(pages).unwrap_or(0).saturating_mul(PAGE_BYTES);
@@ -70,7 +73,7 @@ impl Space {
         Ok(())
     }
 
-    /// Refuses what would grow the store once the reserve is used up. To be called before the first write.
+    /// Refuses an operation that would make the store grow once the reserve is used up. Called before the first write.
     pub(super) fn require(&mut self) -> Result<(), DbError> {
         let enough = match self.known {
             Some(enough) => enough,
@@ -80,12 +83,16 @@ impl Space {
                 enough
             }
         };
-        if enough || without(Countermeasure::DiskReserve) { Ok(()) } else { Err(DbError::Answer(StoreError::DiskFull)) }
+        match holds(Countermeasure::DiskReserve, enough) {
+            true => Ok(()),
+            false => Err(DbError::Answer(StoreError::DiskFull)),
+        }
     }
 
-    /// Asks now. A file system that does not answer counts as full: accepting is what must not fail afterwards.
+    /// Asks now whether the reserve is there. A file system that does not answer counts as full, because accepted
+    /// messages must not fail to be written afterwards.
     ///
-    /// Pages that the database can use again make up for at most half of the reserve: they hold messages once more, but the
+    /// Pages that the database can use again make up for at most half of the reserve: they can hold messages, but the
     /// log needs room on the disk.
     pub(super) fn enough(&self) -> bool {
         let Ok(free) = self.free.free_bytes(&self.path) else { return false };

@@ -1,8 +1,9 @@
-//! Acknowledging, for many devices at a time: what arrives while one batch is done is the next one, and shares its round trips.
+//! Acknowledging, for many devices at a time: what arrives during one batch is the next one, and shares its round
+//! trips.
 //!
-//! A batch reads the devices' epochs and the rows that are named, deletes them queue by queue, and gives their room back with
-//! one call. Each part may be repeated. What breaks off between is room that nobody gave back: the queue is in doubt, and
-//! counted again.
+//! A batch reads the devices' epochs and the rows that are named, deletes them queue by queue, and releases their room
+//! with one call. Each part can be repeated. If a batch breaks off in between, room is not released; the queue is then
+//! in doubt, and counted again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,30 +12,35 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::bson::{Binary, doc};
 use sealpost_api::ids::{ConnectionEpoch, RowId};
 use sealpost_crypto::DeviceAddress;
-use sealpost_sabotage::{Countermeasure, without};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::at_once::AT_ONCE;
 use super::bulk::Update;
-use super::documents::{RowHead, of_device};
+use super::collections::devices::{is_superseded, less};
+use super::collections::notices;
+use super::collections::rows::{self, Removed};
+use super::db::Db;
+use super::documents::devices::of_device;
+use super::documents::queue::RowHead;
 use super::error::{DbError, in_part};
 use super::lanes::{Lanes, closed, fill};
-use super::queue::{self, Removed};
-use super::{Db, notices, values};
-use crate::store::StoreError;
+use super::values;
+use crate::store::error::StoreError;
 
-/// Batches under way at once.
+/// Batches that are under way at once.
 const LANES: usize = 2;
+
 /// Acks in a batch.
 const BATCH_MAX: usize = 256;
+
 /// Acks that wait in a lane.
 const WAITING_MAX: usize = 8_192;
-/// Operations of one step that are under way at once.
-const AT_ONCE: usize = 32;
-/// How long a batch may take. A client acks again what it does not hear of any more.
+
+/// How long a batch may take. A client repeats an ack that it does not hear back about.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// How many rows there still were; `None` when the connection is not the current one.
+/// How many rows still existed; `None` if the connection is not the current one.
 type Outcome = Result<Option<u64>, StoreError>;
 
 /// An ack that waits for its answer.
@@ -43,6 +49,7 @@ struct Pending {
     answer: oneshot::Sender<Outcome>,
 }
 
+/// An ack, with the sequences of messages and of notices.
 struct Ack {
     address: DeviceAddress,
     epoch: ConnectionEpoch,
@@ -50,7 +57,7 @@ struct Ack {
     notices: Vec<i64>,
 }
 
-/// The lanes.
+/// The lanes of acks.
 pub(super) struct Acking(Lanes<Pending>);
 
 impl Acking {
@@ -59,6 +66,7 @@ impl Acking {
         Self(Lanes::begin(LANES, WAITING_MAX, |receiver| lane(db.clone(), receiver)))
     }
 
+    /// See [`QueueStore::acknowledge`](crate::store::QueueStore::acknowledge).
     pub(super) async fn acknowledge(&self, address: DeviceAddress, epoch: ConnectionEpoch, ids: &[RowId]) -> Outcome {
         let (messages, notices) = values::sequences(ids);
         let (answer, answered) = oneshot::channel();
@@ -67,12 +75,13 @@ impl Acking {
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Takes nothing more, and waits until all that was taken is answered.
+    /// Takes no more acks, and waits until all that were taken are answered.
     pub(super) async fn close(&self) {
         self.0.close().await;
     }
 }
 
+/// Runs one lane.
 async fn lane(db: Db, mut receiver: mpsc::Receiver<Pending>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while fill(&mut batch, &mut receiver, BATCH_MAX).await {
@@ -81,17 +90,17 @@ async fn lane(db: Db, mut receiver: mpsc::Receiver<Pending>) {
         let outcomes = tokio::time::timeout(BATCH_TIME_MAX, acknowledge(&db, &acks)).await;
         let outcomes = outcomes.unwrap_or_else(|_| vec![Err(DbError::Slow.into()); acks.len()]);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // Whoever asked may be gone; what was deleted is deleted all the same.
+            // The caller may be gone; what was deleted stays deleted.
             let _gone = answer.send(outcome);
         }
     }
 }
 
-/// The outcome of each.
+/// Returns the outcome of each ack.
 async fn acknowledge(db: &Db, acks: &[Ack]) -> Vec<Outcome> {
     let mut reading = Vec::with_capacity(acks.len());
     for ack in acks {
-        reading.push(queue::heads(db, &ack.address, &ack.messages));
+        reading.push(rows::heads(db, &ack.address, &ack.messages));
     }
     // In the order of the acks.
     let heads = stream::iter(reading).buffered(AT_ONCE).collect::<Vec<_>>();
@@ -105,13 +114,13 @@ async fn acknowledge(db: &Db, acks: &[Ack]) -> Vec<Outcome> {
     for (ack, heads) in acks.iter().zip(heads) {
         let rows = may_delete(ack, &epochs).and_then(|may| {
             let mut heads: Vec<RowHead> = heads?;
-            // The same row in two acks of a batch is one.
+            // A row that two acks of a batch name is deleted once.
             heads.retain(|head| may && seen.insert(head.id));
             Ok(may.then_some(heads))
         });
         deleting.push(async move {
             let Some(rows) = rows? else { return Ok(None) };
-            let removing = queue::remove_rows(db, &ack.address, &rows);
+            let removing = rows::remove_rows(db, &ack.address, &rows);
             let forgetting = notices::acknowledge(db, &ack.address, ack.notices.clone());
             let (removed, notices) = tokio::try_join!(removing, forgetting)?;
             Ok(Some((removed, notices)))
@@ -119,7 +128,7 @@ async fn acknowledge(db: &Db, acks: &[Ack]) -> Vec<Outcome> {
     }
     let deleted: Vec<Result<Option<(Removed, u64)>, DbError>> =
         stream::iter(deleting).buffered(AT_ONCE).collect::<Vec<_>>().await;
-    give_back(db, acks, &deleted).await;
+    release(db, acks, &deleted).await;
     let outcome = |deleted: Result<Option<(Removed, u64)>, DbError>| {
         let deleted = deleted.map_err(in_part)?;
         Ok(deleted.map(|(removed, notices)| removed.rows.saturating_add(notices)))
@@ -127,8 +136,8 @@ async fn acknowledge(db: &Db, acks: &[Ack]) -> Vec<Outcome> {
     deleted.into_iter().map(outcome).collect()
 }
 
-/// Gives back the room of what was deleted. Where there is no answer, the queues are in doubt.
-async fn give_back(db: &Db, acks: &[Ack], deleted: &[Result<Option<(Removed, u64)>, DbError>]) {
+/// Releases the room of what was deleted. Without an answer, the queues stay in doubt.
+async fn release(db: &Db, acks: &[Ack], deleted: &[Result<Option<(Removed, u64)>, DbError>]) {
     let mut room: BTreeMap<DeviceAddress, (u64, i64)> = BTreeMap::new();
     for (ack, deleted) in acks.iter().zip(deleted) {
         if let Ok(Some((removed, _))) = deleted
@@ -142,25 +151,23 @@ async fn give_back(db: &Db, acks: &[Ack], deleted: &[Result<Option<(Removed, u64
         return;
     }
     let doubt = db.doubt(room.keys().copied());
-    let updates = room.into_iter().map(|(address, (rows, bytes))| Update {
-        of: of_device(&address),
-        change: queue::less(values::number(rows), bytes),
-    });
+    let updates = room
+        .into_iter()
+        .map(|(address, (rows, bytes))| Update { of: of_device(&address), change: less(values::number(rows), bytes) });
     if db.update_each(&db.devices, updates.collect()).await {
         doubt.resolve();
     }
 }
 
-/// Whether the ack came on the current connection.
+/// Returns whether the ack came on the current connection.
 fn may_delete(ack: &Ack, epochs: &BTreeMap<DeviceAddress, i64>) -> Result<bool, DbError> {
     match epochs.get(&ack.address) {
         None => Ok(false),
-        Some(_) if without(Countermeasure::ConnectionEpoch) => Ok(true),
-        Some(epoch) => Ok(!queue::is_superseded(*epoch, ack.epoch)?),
+        Some(epoch) => Ok(!is_superseded(*epoch, ack.epoch)?),
     }
 }
 
-/// The epochs of the devices, as far as they have a document.
+/// Returns the epochs of the devices that have a document.
 async fn epochs(db: &Db, acks: &[Ack]) -> Result<BTreeMap<DeviceAddress, i64>, DbError> {
     #[derive(Deserialize)]
     struct Epoch {

@@ -1,4 +1,4 @@
-//! What an operator looks at and decides.
+//! What operators look at and decide.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -8,23 +8,18 @@ use sealpost_api::username::Username;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 use serde::Deserialize;
 
-use super::accounts::Change;
-use super::documents::{Account, Hot, Invite, in_queue};
+use super::collections::accounts::Change;
+use super::db::Db;
+use super::documents::accounts::Account;
+use super::documents::devices::{Hot, in_queue};
 use super::error::DbError;
-use super::{Db, MongoStore, figures, values};
-use crate::store::{AccountSummary, AdminStore, InviteRecord, QueueSummary, StoreError, StoreFigures};
+use super::store::MongoStore;
+use super::{figures, values};
+use crate::store::admin::{AccountSummary, AdminStore, QueueSummary, StoreFigures};
+use crate::store::error::StoreError;
 
 #[async_trait]
 impl AdminStore for MongoStore {
-    async fn invites(&self, now: UnixMillis, limit: usize) -> Result<Vec<InviteRecord>, StoreError> {
-        Ok(invites(&self.db, now, limit).await?)
-    }
-
-    async fn remove_invite(&self, hash: [u8; 32]) -> Result<bool, StoreError> {
-        let invite = doc! { "_id": values::binary(&hash) };
-        Ok(self.db.invites.delete_one(invite).await.map_err(DbError::from)?.deleted_count > 0)
-    }
-
     async fn accounts_after(&self, after: Option<&Username>, limit: usize) -> Result<Vec<AccountSummary>, StoreError> {
         Ok(accounts_after(&self.db, after.map(Username::as_str), limit).await?)
     }
@@ -62,29 +57,12 @@ impl AdminStore for MongoStore {
     }
 }
 
-async fn invites(db: &Db, now: UnixMillis, limit: usize) -> Result<Vec<InviteRecord>, DbError> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let good = doc! { "expires_at": { "$gt": values::time(now) }, "account": null };
-    let newest = doc! { "created_at": -1, "_id": 1 };
-    let found: Vec<Invite> =
-        db.invites.find(good).sort(newest).limit(values::limit(limit)).await?.try_collect().await?;
-    let record = |invite: &Invite| {
-        Ok(InviteRecord {
-            hash: values::fixed(&invite.id)?,
-            created_at: values::millis(invite.created_at),
-            expires_at: values::millis(invite.expires_at),
-        })
-    };
-    found.iter().map(record).collect()
-}
-
+/// See [`AdminStore::accounts_after`].
 async fn accounts_after(db: &Db, after: Option<&str>, limit: usize) -> Result<Vec<AccountSummary>, DbError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    // The names of erased accounts come before every letter.
+    // The names of erased accounts begin with `#`, which comes before `$` and every letter.
     let some = doc! { "username": { "$gt": after.unwrap_or("$") } };
     let find = db.accounts.find(some).sort(doc! { "username": 1 }).limit(values::limit(limit));
     let accounts: Vec<Account> = find.await?.try_collect().await?;
@@ -109,7 +87,7 @@ async fn accounts_after(db: &Db, after: Option<&str>, limit: usize) -> Result<Ve
     accounts.iter().map(summary).collect()
 }
 
-/// When the oldest row of a device's queue was accepted.
+/// Returns when the oldest row of a device's queue was accepted.
 async fn oldest(db: &Db, address: &DeviceAddress) -> Result<Option<UnixMillis>, DbError> {
     #[derive(Deserialize)]
     struct Age {
@@ -121,6 +99,7 @@ async fn oldest(db: &Db, address: &DeviceAddress) -> Result<Option<UnixMillis>, 
     Ok(found.try_next().await?.map(|row| values::millis(row.accepted_at)))
 }
 
+/// See [`AdminStore::largest_queues`].
 async fn largest_queues(db: &Db, limit: usize) -> Result<Vec<QueueSummary>, DbError> {
     let mut queues = Vec::new();
     if limit == 0 {

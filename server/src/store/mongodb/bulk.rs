@@ -3,17 +3,20 @@
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{Db, MAJORITY_TIMEOUT};
+use super::concerns::MAJORITY_TIMEOUT;
+use super::db::Db;
 
-/// One of them: which document, and what changes in it.
+/// One update.
 pub(super) struct Update {
+    /// Which document.
     pub(super) of: Document,
+    /// What changes in it.
     pub(super) change: Document,
 }
 
 impl Db {
-    /// Does these updates, in any order and each on its own. Whether each found its document and a majority has all of them
-    /// in its journals; where it does not say so, any of them may have been done.
+    /// Performs these updates, in any order and each on its own. Returns whether each found its document and a majority
+    /// has all of them in its journals. If not, any of them may have been done.
     pub(super) async fn update_each<T: Send + Sync>(&self, collection: &Collection<T>, updates: Vec<Update>) -> bool {
         let wanted = i64::try_from(updates.len()).unwrap_or(i64::MAX);
         let updates: Vec<Document> =

@@ -1,78 +1,49 @@
-//! What a MongoDB must be for the promises to hold, looked at before anything is stored there.
+//! What a MongoDB must be for the promises to hold, examined before anything is stored there.
 
-use std::fmt;
-
-use mongodb::bson::{Bson, Document};
+use mongodb::bson::Document;
 use sealpost_crypto::UnixMillis;
 use sealpost_sabotage::{Countermeasure, without};
-use serde::Serialize;
 
-/// The oldest version that is tested for.
-const OLDEST: [u32; 2] = [7, 0];
-/// In each line of versions the first in which memory of the server cannot be read without logging in (CVE-2025-14847).
-const MENDED: [[u32; 3]; 3] = [[7, 0, 28], [8, 0, 17], [8, 2, 3]];
-/// Members with data below which an arbiter makes a majority of members that may lose what they confirmed.
+use super::versions;
+use crate::store::findings::{Finding, Severity};
+
+/// With fewer members that hold data, an arbiter makes a majority of members that may lose what they confirmed.
 const MEMBERS_BESIDE_ARBITER: usize = 3;
-/// A clock that differs by this much, in ms, is told; leases last minutes.
+
+/// From this difference between the clocks on, in ms, there is a warning. Leases last minutes.
 const SKEW_TOLD_MILLIS: u64 = 5_000;
-/// And by this much is refused: messages would expire at the wrong time, and two nodes would sweep at once.
+
+/// From this difference on, in ms, the database is refused: messages would expire at the wrong time, and two nodes
+/// would sweep at once.
 const SKEW_REFUSED_MILLIS: u64 = 300_000;
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// As it should be.
-    Good,
-    /// It works, and something may go wrong.
-    Warning,
-    /// The server does not start with it.
-    Refused,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Good => "good",
-            Self::Warning => "warning",
-            Self::Refused => "refused",
-        })
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What was looked at, in a word or two.
-    pub about: &'static str,
-    /// What is the case and, unless it is good, what to do.
-    pub text: String,
-}
-
-impl Finding {
-    fn new(severity: Severity, about: &'static str, text: impl Into<String>) -> Self {
-        Self { severity, about, text: text.into() }
-    }
-}
 
 /// How the connection is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Connection {
-    /// Every host is this machine.
+    /// Whether every host is this machine.
     pub(super) is_local: bool,
+    /// Whether the server logs in.
     pub(super) has_user: bool,
-    pub(super) has_tls: bool,
-    /// Certificates are not checked.
-    pub(super) believes_anyone: bool,
+    /// How it is encrypted.
+    pub(super) tls: TlsUse,
+}
+
+/// How a connection is encrypted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TlsUse {
+    /// It is not.
+    Off,
+    /// By TLS, to a database with a certificate that was checked.
+    Checked,
+    /// By TLS, to a database with any certificate.
+    AnyCertificate,
 }
 
 /// Judges a server by its answers to `hello` (with an offer to compress by zlib) and `buildInfo`.
 pub(super) fn judge(hello: &Document, build: &Document, connection: Connection, now: UnixMillis) -> Vec<Finding> {
     let mut findings = vec![topology(hello)];
     findings.extend(members(hello));
-    findings.push(version(hello, build));
+    findings.push(versions::version(hello, build));
     findings.push(clock(hello, now));
     findings.push(Finding::new(
         Severity::Good,
@@ -91,12 +62,12 @@ pub(super) fn judge(hello: &Document, build: &Document, connection: Connection, 
         ),
     });
     findings.push(match connection {
-        Connection { believes_anyone: true, .. } => Finding::new(
+        Connection { tls: TlsUse::AnyCertificate, .. } => Finding::new(
             Severity::Refused,
             "TLS",
             "with tlsAllowInvalidCertificates whoever is in between is believed to be the database; name its authority with tlsCAFile",
         ),
-        Connection { has_tls: true, .. } => Finding::new(Severity::Good, "TLS", "the connection is encrypted"),
+        Connection { tls: TlsUse::Checked, .. } => Finding::new(Severity::Good, "TLS", "the connection is encrypted"),
         Connection { is_local: true, .. } => {
             Finding::new(Severity::Good, "TLS", "none, and the database is on this machine")
         }
@@ -109,22 +80,27 @@ pub(super) fn judge(hello: &Document, build: &Document, connection: Connection, 
     findings
 }
 
+/// Judges whether the server is part of a replica set or a sharded cluster.
 fn topology(hello: &Document) -> Finding {
     if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
         Finding::new(Severity::Good, "topology", "a sharded cluster")
     } else if let Ok(name) = hello.get_str("setName") {
         Finding::new(Severity::Good, "topology", format!("the replica set {name}"))
-    } else if without(Countermeasure::DurabilityCheck) {
-        Finding::new(Severity::Good, "topology", "a server on its own")
     } else {
-        Finding::new(
-            Severity::Refused,
-            "topology",
-            "a server on its own does not keep what it confirmed; start it with --replSet and run rs.initiate()",
-        )
+        planted_trust_in_one_server().unwrap_or_else(|| {
+            let text =
+                "a server on its own does not keep what it confirmed; start it with --replSet and run rs.initiate()";
+            Finding::new(Severity::Refused, "topology", text)
+        })
     }
 }
 
+/// A planted fault: accepts a server on its own.
+fn planted_trust_in_one_server() -> Option<Finding> {
+    without(Countermeasure::DurabilityCheck).then(|| Finding::new(Severity::Good, "topology", "a server on its own"))
+}
+
+/// Judges the members of a replica set.
 fn members(hello: &Document) -> Option<Finding> {
     hello.get_str("setName").ok()?;
     let count = |name: &str| hello.get_array(name).map_or(0, Vec::len);
@@ -147,40 +123,7 @@ fn members(hello: &Document) -> Option<Finding> {
     })
 }
 
-fn version(hello: &Document, build: &Document) -> Finding {
-    let text = build.get_str("version").unwrap_or("unknown");
-    let mut parts = text.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    let (Some(major), Some(minor), patch) = (parts.next(), parts.next(), parts.next().unwrap_or(0)) else {
-        return Finding::new(Severity::Warning, "version", format!("{text}, which is not known"));
-    };
-    if [major, minor] < OLDEST {
-        return Finding::new(Severity::Refused, "version", format!("{text} is too old; use MongoDB 7.0 or newer"));
-    }
-    // A line that is between two of these was never mended; one that is newer than all begins mended.
-    let newest_line = MENDED.iter().map(|[major, minor, _]| [*major, *minor]).max().unwrap_or(OLDEST);
-    let mended = MENDED.contains(&[major, minor, patch])
-        || MENDED.iter().any(|line| matches!(line, [a, b, c] if [*a, *b] == [major, minor] && patch >= *c))
-        || [major, minor] > newest_line;
-    let offers_zlib =
-        hello.get_array("compression").is_ok_and(|offered| offered.contains(&Bson::String("zlib".into())));
-    match (mended || without(Countermeasure::DatabaseVersions), offers_zlib) {
-        (true, _) => Finding::new(Severity::Good, "version", text),
-        (false, true) => Finding::new(
-            Severity::Refused,
-            "version",
-            format!(
-                "{text} lets anyone who reaches it read its memory (CVE-2025-14847); use 7.0.28, 8.0.17, 8.2.3 or newer, \
-                 or start it with --networkMessageCompressors=snappy,zstd"
-            ),
-        ),
-        (false, false) => Finding::new(
-            Severity::Warning,
-            "version",
-            format!("{text} has a known flaw (CVE-2025-14847) that its compressors keep closed; update it"),
-        ),
-    }
-}
-
+/// Judges the difference between the server's clock and ours.
 fn clock(hello: &Document, now: UnixMillis) -> Finding {
     let Ok(there) = hello.get_datetime("localTime") else {
         return Finding::new(Severity::Warning, "clock", "the database does not say what time it is");
@@ -206,7 +149,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-    const HERE: Connection = Connection { is_local: true, has_user: false, has_tls: false, believes_anyone: false };
+    const HERE: Connection = Connection { is_local: true, has_user: false, tls: TlsUse::Off };
 
     fn hello() -> Document {
         let now = DateTime::from_millis(1_800_000_000_000);
@@ -282,17 +225,17 @@ mod tests {
 
     #[test]
     fn an_open_or_readable_connection_beyond_this_machine_is_told() {
-        for (has_user, has_tls) in [(false, true), (true, false)] {
-            let connection = Connection { is_local: false, has_user, has_tls, believes_anyone: false };
+        for (has_user, tls) in [(false, TlsUse::Checked), (true, TlsUse::Off)] {
+            let connection = Connection { is_local: false, has_user, tls };
             assert_eq!(worst(&hello(), "8.0.17", connection).0, Severity::Warning);
         }
-        let connection = Connection { is_local: false, has_user: true, has_tls: true, believes_anyone: false };
+        let connection = Connection { is_local: false, has_user: true, tls: TlsUse::Checked };
         assert_eq!(worst(&hello(), "8.0.17", connection).0, Severity::Good);
     }
 
     #[test]
     fn a_connection_that_believes_anyone_is_refused() {
-        let connection = Connection { has_tls: true, believes_anyone: true, ..HERE };
+        let connection = Connection { tls: TlsUse::AnyCertificate, ..HERE };
         let (severity, text) = worst(&hello(), "8.0.17", connection);
         assert!(severity == Severity::Refused && text.contains("tlsCAFile"), "{text}");
     }

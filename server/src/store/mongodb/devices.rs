@@ -1,17 +1,21 @@
-//! Devices of current lists: the list is in the account, what changes often in a document of its own.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Devices: the list is in the account; what changes often is in a document of its own.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{RawDocumentBuf, deserialize_from_slice, doc};
+use mongodb::bson::doc;
 use sealpost_api::ids::MessageNumber;
-use sealpost_crypto::{AccountId, DeviceAddress, DeviceIdentityKey};
+use sealpost_crypto::{AccountId, DeviceAddress};
 
-use super::documents::{Device, Hot, Prekeys, Signed, of_device};
+use super::db::Db;
+use super::documents::accounts::Device;
+use super::documents::devices::Hot;
+use super::documents::prekeys::{Prekeys, Signed};
 use super::error::DbError;
-use super::{Db, MongoStore, prekeys, values};
-use crate::store::{DeviceRecord, DeviceStore, StoreError};
+use super::store::MongoStore;
+use super::values;
+use crate::domain::key_epochs::FIRST_KEY_EPOCH;
+use crate::store::devices::{DeviceRecord, DeviceStore};
+use crate::store::error::StoreError;
 
 #[async_trait]
 impl DeviceStore for MongoStore {
@@ -25,52 +29,7 @@ impl DeviceStore for MongoStore {
     }
 }
 
-impl Db {
-    /// Whether a device is in its account's current list.
-    pub(super) async fn is_listed(&self, address: &DeviceAddress) -> Result<bool, DbError> {
-        match self.account(address.account).await? {
-            Some(account) => Ok(account.addresses()?.contains(address)),
-            None => Ok(false),
-        }
-    }
-
-    /// What changes often of a device; `None` when nothing has changed yet.
-    pub(super) async fn hot(&self, address: &DeviceAddress) -> Result<Option<Hot>, DbError> {
-        Ok(self.devices.find_one(of_device(address)).await?)
-    }
-
-    /// The same for all devices of some accounts, also for those that are in no list any more.
-    pub(super) async fn all_hot(
-        &self,
-        accounts: impl IntoIterator<Item = AccountId>,
-    ) -> Result<BTreeMap<DeviceAddress, Hot>, DbError> {
-        let accounts: Vec<_> = accounts.into_iter().map(values::account).collect();
-        let found: Vec<Hot> = self.devices.find(doc! { "account": { "$in": accounts } }).await?.try_collect().await?;
-        found.into_iter().map(|hot| Ok((values::to_address(&hot.id)?, hot))).collect()
-    }
-}
-
-impl Db {
-    /// The same, without those that cannot be read: the addresses of these.
-    pub(super) async fn sound_hot(
-        &self,
-        accounts: impl IntoIterator<Item = AccountId>,
-    ) -> Result<(BTreeMap<DeviceAddress, Hot>, BTreeSet<DeviceAddress>), DbError> {
-        let accounts: Vec<_> = accounts.into_iter().map(values::account).collect();
-        let devices = self.devices.clone_with_type::<RawDocumentBuf>();
-        let mut found = devices.find(doc! { "account": { "$in": accounts } }).await?;
-        let (mut sound, mut corrupt) = (BTreeMap::new(), BTreeSet::new());
-        while let Some(raw) = found.try_next().await? {
-            let address = values::to_address(&values::raw_id(&raw)?)?;
-            match deserialize_from_slice::<Hot>(raw.as_bytes()) {
-                Ok(hot) => drop(sound.insert(address, hot)),
-                Err(_) => drop(corrupt.insert(address)),
-            }
-        }
-        Ok((sound, corrupt))
-    }
-}
-
+/// See [`DeviceStore::devices`].
 async fn devices(db: &Db, id: AccountId) -> Result<Option<Vec<DeviceRecord>>, DbError> {
     let Some(account) = db.account(id).await? else { return Ok(None) };
     let keys = async {
@@ -88,6 +47,7 @@ async fn devices(db: &Db, id: AccountId) -> Result<Option<Vec<DeviceRecord>>, Db
     Ok(Some(records))
 }
 
+/// Returns what the services know of a device.
 fn record(
     address: DeviceAddress,
     device: &Device,
@@ -98,11 +58,10 @@ fn record(
     let signed = keys.and_then(|keys| keys.signed.as_ref());
     Ok(DeviceRecord {
         address,
-        identity: DeviceIdentityKey::from_bytes(&values::fixed(&device.identity)?)
-            .map_err(|_| DbError::Corrupt("an identity key that cannot be"))?,
+        identity: device.identity_key()?,
         last_seen_at: values::millis(hot.last_seen_at.max(device.since)),
-        key_epoch: keys.map_or(sealpost_api::ids::KeyEpoch(1), prekeys::key_epoch),
-        one_time_left: keys.map_or(0, |keys| u32::try_from(keys.one_time.len()).unwrap_or(u32::MAX)),
+        key_epoch: keys.map_or(FIRST_KEY_EPOCH, Prekeys::key_epoch),
+        one_time_left: keys.map_or(0, Prekeys::one_time_left),
         max_issued_id: keys.map_or(Ok(0), |keys| values::small(keys.max_issued))?,
         signed_prekey: signed.map(Signed::value).transpose()?,
         queued_messages: values::count(hot.messages),

@@ -1,17 +1,20 @@
-//! Erasing an account: one step makes it the note of its erasure; the rest can be repeated by any node.
+//! Erasing an account: one step turns it into the note of its erasure; the rest can be repeated by any node.
 
 use mongodb::bson::doc;
 use sealpost_api::frames::ExpiryReason;
 use sealpost_api::ids::SessionId;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
 
-use super::documents::{Account, Removing};
+use super::db::{Db, TRIES, pause};
+use super::documents::accounts::{Account, Removing};
 use super::error::DbError;
-use super::removal::Removed;
-use super::{Db, TRIES, pause, removal, values};
-use crate::store::{Erased, StoreError, reasons};
+use super::removal::{self, Removed};
+use super::values;
+use crate::store::accounts::Erased;
+use crate::store::error::StoreError;
+use crate::store::reasons;
 
-/// See [`crate::store::AccountStore::delete_account`].
+/// See [`AccountStore::delete_account`](crate::store::AccountStore::delete_account).
 pub(super) async fn erase(
     db: &Db,
     id: AccountId,
@@ -28,13 +31,13 @@ pub(super) async fn erase(
             continue;
         }
         let (cleaned, lists) = clean(db, id, &devices, now).await.unwrap_or_else(|error| {
-            // The account is erased whatever becomes of this: the sweep goes on with it.
+            // The account is erased even if this fails: the sweep continues with it.
             tracing::warn!(error = %StoreError::from(error), "the devices of an erased account are cleaned up later");
             (Removed::default(), 0)
         });
         return Ok(Some(Erased {
             devices: u64::try_from(devices.len()).unwrap_or(u64::MAX),
-            // The current one was in the account itself.
+            // The current list was in the account itself.
             device_lists: lists.saturating_add(1),
             signed_prekeys: cleaned.signed_prekeys,
             one_time_prekeys: cleaned.one_time_prekeys,
@@ -47,14 +50,14 @@ pub(super) async fn erase(
     Err(DbError::Contended)
 }
 
-/// The account cannot return, so that nobody has to claim this.
+/// Cleans up after the devices of an erased account. It needs no claim, because the account cannot return.
 async fn clean(db: &Db, id: AccountId, devices: &[DeviceAddress], now: UnixMillis) -> Result<(Removed, u64), DbError> {
     let cleaned = removal::clean_all(db, devices, ExpiryReason::AccountDeleted, now).await?;
     let lists = db.lists.delete_many(doc! { "account": values::account(id) }).await?.deleted_count;
     Ok((cleaned, lists))
 }
 
-/// What is left of an account: the keyed hash of its name, and which devices are to be cleaned up.
+/// Returns what is left of an account: the keyed hash of its name, and which devices have to be cleaned up.
 fn note(mut account: Account, username_hash: &[u8; 32], now: UnixMillis) -> Account {
     let reason = reasons::expiry_code(ExpiryReason::AccountDeleted);
     account.removing.extend(account.devices.drain(..).map(|device| Removing {
@@ -65,8 +68,7 @@ fn note(mut account: Account, username_hash: &[u8; 32], now: UnixMillis) -> Acco
         done: false,
         cleaning: None,
     }));
-    let hex: String = account.id.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    account.username = format!("#{hex}");
+    account.username = format!("#{}", hex::encode(&account.id.bytes));
     account.name_hash = values::binary(username_hash);
     account.password_hash = String::new();
     account.created_at = 0;

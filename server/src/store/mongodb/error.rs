@@ -1,26 +1,27 @@
 //! What can go wrong with MongoDB, and what the services are told of it.
 //!
-//! The texts name the kind of the failure and the server's code, never its message: that may quote values.
+//! The texts name the kind of the failure and the server's code, never its message, which may quote values.
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// Another document has the same unique key.
+/// The server's code for: another document has the same unique key.
 const DUPLICATE_KEY: i32 = 11_000;
-/// The server has no room on its disk.
+
+/// The server's code for: the disk is full.
 const OUT_OF_DISK_SPACE: i32 = 14_031;
 
 /// Why an operation on the database gave no answer.
 #[derive(Debug)]
 pub(super) enum DbError {
-    /// A document cannot be true.
+    /// A document holds something that cannot be true.
     Corrupt(&'static str),
-    /// Others changed the same document again and again.
+    /// Other nodes changed the same document again and again.
     Contended,
-    /// The database knows only an older state than it had confirmed, as for a moment after an election.
+    /// The database knows an older state than it had confirmed, as for a moment after an election.
     Behind,
-    /// It took too long and was given up.
+    /// The operation took too long and was given up.
     Slow,
     /// The driver's own error.
     Mongo(Box<Error>),
@@ -44,15 +45,16 @@ impl From<DbError> for StoreError {
                     Self::Corrupt("a document has another form than it was written with")
                 }
                 _ if code(&error) == Some(OUT_OF_DISK_SPACE) => Self::DiskFull,
-                // Whether it was done is open whenever the answer is missing, and after an answer that says no the
-                // steps before it may still have been done.
+                // Without an answer it is unknown whether the step was done; and after a refusal, the steps before it may
+                // still have been done.
                 _ => Self::Unavailable(describe(&error).into()),
             },
         }
     }
 }
 
-/// The same for an operation that may have been done in part: whatever went wrong, it is not true that nothing was changed.
+/// Returns the error of an operation that may have been done in part: whatever went wrong, "nothing was changed" would
+/// be false.
 pub(super) fn in_part(error: DbError) -> StoreError {
     match StoreError::from(error) {
         StoreError::Unavailable(why) => StoreError::Unavailable(why),
@@ -60,7 +62,7 @@ pub(super) fn in_part(error: DbError) -> StoreError {
     }
 }
 
-/// The server's code, where it gave one.
+/// Returns the server's code, if it gave one.
 fn code(error: &Error) -> Option<i32> {
     match &*error.kind {
         ErrorKind::Command(command) => Some(command.code),
@@ -77,13 +79,13 @@ fn code(error: &Error) -> Option<i32> {
     }
 }
 
-/// Whether another document has the same unique key.
+/// Returns whether another document has the same unique key.
 pub(super) fn is_duplicate(error: &Error) -> bool {
     code(error) == Some(DUPLICATE_KEY)
 }
 
-/// Which documents an `insert_many` refused, each with whether others have its unique key; the rest is written. `None` when
-/// that is not all that failed.
+/// Returns which documents an `insert_many` refused, each with whether another document has its unique key; the rest is
+/// written. `None` if more than that failed.
 pub(super) fn refused(error: &Error) -> Option<Vec<(usize, bool)>> {
     let ErrorKind::InsertMany(many) = &*error.kind else { return None };
     let writes = many.write_errors.as_ref()?;
@@ -91,7 +93,7 @@ pub(super) fn refused(error: &Error) -> Option<Vec<(usize, bool)>> {
     many.write_concern_error.is_none().then(|| refused.collect())
 }
 
-/// The failure in a few words, without the server's message.
+/// Describes the failure in a few words, without the server's message.
 pub(super) fn describe(error: &Error) -> String {
     let kind = match &*error.kind {
         ErrorKind::Authentication { .. } => "MongoDB refused the name or password",

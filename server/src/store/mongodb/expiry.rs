@@ -1,28 +1,34 @@
-//! The sweep: what waited too long, and what nothing refers to any more. One node does it at a time, under a lease; every part
-//! may be repeated, so that two at once would do no harm.
+//! The sweep: expires what waited too long, and forgets what nothing refers to any more. One node sweeps at a time,
+//! under a lease; every part can be repeated, so that two at once would do no harm.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Binary, doc};
-use sealpost_api::frames::MissedReason;
+use sealpost_api::frames::{ExpiryReason, MissedReason};
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
 use serde::Deserialize;
 
-use super::accounts::Change;
-use super::documents::{Account, Removing, RowHead, of_device};
+use super::collections::accounts::Change;
+use super::collections::{listings, notices, prekeys, rows};
+use super::db::Db;
+use super::documents::accounts::{Account, Removing};
+use super::documents::devices::of_device;
+use super::documents::queue::RowHead;
 use super::error::DbError;
 use super::lease::Lease;
-use super::{Db, notices, prekeys, queue, recount, removal, values};
-use crate::store::{ExpiredRows, StoreError};
+use super::{recount, removal, values};
+use crate::store::error::StoreError;
+use crate::store::queue::ExpiredRows;
 
 /// Documents of each kind that one sweep looks at.
 const RESIDUE_MAX: i64 = 1_000;
-/// How long a node that began a sweep keeps others from it, in ms.
+
+/// For how long a node that began a sweep keeps other nodes from sweeping, in ms.
 const LEASE_MILLIS: u64 = 120_000;
 
-/// See [`crate::store::QueueStore::expire`].
+/// See [`QueueStore::expire`](crate::store::QueueStore::expire).
 pub(super) async fn sweep(
     db: &Db,
     before: UnixMillis,
@@ -37,7 +43,7 @@ pub(super) async fn sweep(
     }
     let mut notified = BTreeSet::new();
     expired.deleted = expire(db, before, now, limit, &mut notified).await?;
-    // Another node goes on where this one lost its lease.
+    // If this node has lost its lease, another node continues.
     if lease.hold().await? {
         clean_removed(db, &lease, before, now, &mut notified).await?;
     }
@@ -51,7 +57,7 @@ pub(super) async fn sweep(
     Ok(expired)
 }
 
-/// Expires the oldest rows: both sides' notices, then the rows.
+/// Expires the oldest rows: notices for both sides, then the deletion.
 async fn expire(
     db: &Db,
     before: UnixMillis,
@@ -65,24 +71,23 @@ async fn expire(
     let due = doc! { "accepted_at": { "$lt": values::time(before) } };
     let heads = db.queue.clone_with_type::<RowHead>();
     let find = heads.find(due).projection(RowHead::projection());
-    let rows: Vec<RowHead> =
+    let due: Vec<RowHead> =
         find.sort(doc! { "accepted_at": 1 }).limit(values::limit(limit)).await?.try_collect().await?;
     let mut queues: BTreeMap<DeviceAddress, Vec<RowHead>> = BTreeMap::new();
-    for row in rows {
+    for row in due {
         queues.entry(row.recipient()?).or_default().push(row);
     }
     let mut deleted = 0_u64;
-    for (to, rows) in queues {
+    for (to, due) in queues {
         let mut senders: BTreeMap<DeviceAddress, Vec<MessageNumber>> = BTreeMap::new();
-        for row in &rows {
+        for row in &due {
             let number = MessageNumber(row.number.cast_unsigned());
             senders.entry(values::to_address(&row.from)?).or_default().push(number);
         }
-        let listed = removal::listed_of(db, senders.keys().copied().chain([to])).await?;
+        let listed = listings::listed_of(db, senders.keys().copied().chain([to])).await?;
         for (from, numbers) in &senders {
             if listed.contains(from) {
-                let reason = sealpost_api::frames::ExpiryReason::Expired;
-                notices::expired(db, from, &to, numbers, reason, now).await?;
+                notices::expired(db, from, &to, numbers, ExpiryReason::Expired, now).await?;
                 notified.insert(*from);
             }
             if listed.contains(&to) {
@@ -90,12 +95,13 @@ async fn expire(
             }
         }
         notified.insert(to);
-        deleted = deleted.saturating_add(queue::delete_rows(db, &to, &rows).await?);
+        deleted = deleted.saturating_add(rows::delete_rows(db, &to, &due).await?);
     }
     Ok(deleted)
 }
 
-/// Cleans up after devices that left a list, again for as long as something may still come, and forgets them in the end.
+/// Cleans up after devices that left a list, again and again for as long as something may still come, and forgets them
+/// in the end.
 async fn clean_removed(
     db: &Db,
     lease: &Lease<'_>,
@@ -103,7 +109,7 @@ async fn clean_removed(
     now: UnixMillis,
     notified: &mut BTreeSet<DeviceAddress>,
 ) -> Result<(), DbError> {
-    // One after the other, so that many of one kind do not hide the others.
+    // One kind after the other, so that many of one kind do not hide the others.
     for some in [
         doc! { "removing.done": false },
         doc! { "removing.at": { "$lt": values::time(before) } },
@@ -115,7 +121,7 @@ async fn clean_removed(
         for account in accounts {
             match clean_account(db, &account.id, before, now).await {
                 Ok(more) => notified.extend(more),
-                // The others must not wait for this one.
+                // The other accounts must not wait for this one.
                 Err(error) => {
                     tracing::warn!(error = %StoreError::from(error), "a removed device is not cleaned up yet")
                 }
@@ -128,13 +134,14 @@ async fn clean_removed(
     Ok(())
 }
 
+/// The part of an account that names it.
 #[derive(Deserialize)]
 struct AccountKey {
     #[serde(rename = "_id")]
     id: Binary,
 }
 
-/// Claims what there is to do in one account and nobody else is at, and does it.
+/// Claims what has to be cleaned up in one account and no other node is at, and does it.
 async fn clean_account(
     db: &Db,
     id: &Binary,
@@ -169,7 +176,7 @@ async fn clean_account(
     Ok(notified)
 }
 
-/// Keeps the hash of an erased account's name, and forgets the account.
+/// Keeps the hash of an erased account's name, and deletes the account.
 async fn retire(db: &Db, account: &Binary, name: &Binary) -> Result<(), DbError> {
     db.lists.delete_many(doc! { "account": account }).await?;
     let hash = doc! { "_id": name };
@@ -178,7 +185,8 @@ async fn retire(db: &Db, account: &Binary, name: &Binary) -> Result<(), DbError>
     Ok(())
 }
 
-/// Notices that nobody fetched, sessions that ended, and invites that nobody used, each long enough ago.
+/// Forgets notices that were never fetched, sessions that ended, and invites that were never used, each after long
+/// enough.
 async fn forget_residue(db: &Db, before: UnixMillis, now: UnixMillis) -> Result<(), DbError> {
     let before = values::time(before);
     db.notices.delete_many(doc! { "created_at": { "$lt": before } }).await?;

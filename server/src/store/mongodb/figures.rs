@@ -1,4 +1,5 @@
-//! The store as a whole. The database adds it up, and of several nodes one asks it: the others read what that one noted.
+//! Figures of the whole store. The database adds them up, and one of several nodes asks it; the others read what that
+//! node stored.
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use mongodb::Collection;
@@ -7,17 +8,19 @@ use sealpost_api::limits::ONE_TIME_PREKEYS_LOW;
 use sealpost_crypto::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+use super::db::Db;
 use super::error::DbError;
 use super::lease::Lease;
-use super::{Db, values};
-use crate::store::StoreFigures;
+use super::values;
+use crate::store::admin::StoreFigures;
 
-/// How long the node that adds up keeps others from it, in ms. It does so several times a minute.
+/// For how long the node that adds up keeps other nodes from it, in ms. It adds up several times a minute.
 const LEASE_MILLIS: u64 = 60_000;
-/// Figures older than this, in ms, are added up anew by whoever asks.
+
+/// Figures older than this, in ms, are added up again by the node that asks.
 const NOTED_MAX_MILLIS: u64 = 120_000;
 
-/// The figures as one node noted them for the others.
+/// The figures as one node stored them for the others.
 #[derive(Serialize, Deserialize)]
 struct Noted {
     at: i64,
@@ -36,6 +39,7 @@ struct Noted {
 }
 
 impl Noted {
+    /// Returns the figures.
     fn figures(&self) -> StoreFigures {
         StoreFigures {
             accounts: values::count(self.accounts),
@@ -54,7 +58,7 @@ impl Noted {
     }
 }
 
-/// See [`crate::store::AdminStore::figures`].
+/// See [`AdminStore::figures`](crate::store::AdminStore::figures).
 pub(super) async fn figures(db: &Db, now: UnixMillis) -> Result<StoreFigures, DbError> {
     let mine = Lease::new(db, "lease:figures", now, LEASE_MILLIS).hold().await?;
     if !mine && let Some(noted) = read(db, now).await? {
@@ -69,13 +73,14 @@ pub(super) async fn figures(db: &Db, now: UnixMillis) -> Result<StoreFigures, Db
     Ok(noted.figures())
 }
 
-/// What another node noted not long ago.
+/// Returns what another node stored, unless that is too old.
 async fn read(db: &Db, now: UnixMillis) -> Result<Option<Noted>, DbError> {
     let Some(note) = db.meta.find_one(doc! { "_id": "figures" }).await? else { return Ok(None) };
     let noted: Noted = deserialize_from_document(note).map_err(|_| DbError::Corrupt("figures of another form"))?;
     Ok(Some(noted).filter(|noted| now.0.abs_diff(values::millis(noted.at).0) <= NOTED_MAX_MILLIS))
 }
 
+/// Adds up the figures.
 async fn add_up(db: &Db, now: UnixMillis) -> Result<Noted, DbError> {
     let one_if = |condition: Document| doc! { "$sum": { "$cond": [condition, 1_i64, 0_i64] } };
     let live = doc! { "$filter": {
@@ -130,14 +135,14 @@ async fn add_up(db: &Db, now: UnixMillis) -> Result<Noted, DbError> {
     })
 }
 
-/// Sums over the documents that a filter finds.
+/// Returns sums over the documents that a filter finds.
 async fn sums(collection: Collection<Document>, of: Document, mut sums: Document) -> Result<Document, DbError> {
     sums.insert("_id", Bson::Null);
     let mut found = collection.aggregate(vec![doc! { "$match": of }, doc! { "$group": sums }]).await?;
     Ok(found.next().await.transpose()?.unwrap_or_default())
 }
 
-/// A sum; 0 where nothing was found.
+/// Returns a sum; 0 if nothing was found.
 fn of(sums: &Document, name: &str) -> i64 {
     match sums.get(name) {
         Some(Bson::Int64(sum)) => *sum,
@@ -146,6 +151,7 @@ fn of(sums: &Document, name: &str) -> i64 {
     }
 }
 
+/// Returns when the oldest waiting message was accepted.
 async fn oldest(db: &Db) -> Result<Option<i64>, DbError> {
     #[derive(Deserialize)]
     struct Age {

@@ -7,16 +7,17 @@ use sealpost_crypto::AccountId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// See the module. All that is of one account goes through the same lane.
+/// Some lanes. Everything of one account goes through the same lane.
 pub(super) struct Lanes<P> {
     senders: Mutex<Option<Vec<mpsc::Sender<P>>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl<P: Send + 'static> Lanes<P> {
-    /// Begins so many on the current runtime. In each at most `waiting_max` wait; beyond, [`StoreError::Busy`].
+    /// Begins `count` lanes on the current runtime. At most `waiting_max` items wait in each; beyond,
+    /// [`StoreError::Busy`].
     pub(super) fn begin<L>(count: usize, waiting_max: usize, lane: impl Fn(mpsc::Receiver<P>) -> L) -> Self
     where
         L: Future<Output = ()> + Send + 'static,
@@ -30,12 +31,12 @@ impl<P: Send + 'static> Lanes<P> {
         Self { senders: Mutex::new(Some(senders)), tasks: Mutex::new(tasks) }
     }
 
-    /// Whether anything is taken still.
+    /// Checks that the lanes take items.
     pub(super) fn open(&self) -> Result<(), StoreError> {
         if self.senders.lock().is_some() { Ok(()) } else { Err(closed()) }
     }
 
-    /// Puts something into the lane of an account.
+    /// Puts an item into the lane of an account.
     pub(super) fn put(&self, account: AccountId, pending: P) -> Result<(), StoreError> {
         let mut hasher = DefaultHasher::new();
         account.as_bytes().hash(&mut hasher);
@@ -50,7 +51,7 @@ impl<P: Send + 'static> Lanes<P> {
         })
     }
 
-    /// Takes nothing more, and waits until all that was taken is done.
+    /// Takes no more items, and waits until all that were taken are done.
     pub(super) async fn close(&self) {
         drop(self.senders.lock().take());
         let tasks = std::mem::take(&mut *self.tasks.lock());
@@ -62,13 +63,13 @@ impl<P: Send + 'static> Lanes<P> {
     }
 }
 
-/// What a closed store answers.
+/// The error of a closed store.
 pub(super) fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".into())
 }
 
-/// What waits now, at most so much, after waiting for the first of it. What is left from before comes first. `false` once
-/// nothing more can come.
+/// Fills `batch` with up to `most` items, waiting only while it is empty. Items that are left in it stay first. Returns
+/// `false` once the channel is closed and drained.
 pub(super) async fn fill<P>(batch: &mut Vec<P>, receiver: &mut mpsc::Receiver<P>, most: usize) -> bool {
     if batch.is_empty() && receiver.recv_many(batch, most).await == 0 {
         return false;

@@ -1,32 +1,38 @@
 //! The schema's versions: append-only files, each of them collections with a validator and indexes.
 //!
-//! Applying one makes what is missing and changes what is there, so that it may be done again. A lease keeps several nodes
-//! that start at once from doing it at the same time; were two to do it all the same, nothing would be wrong.
+//! Applying a version makes what is missing and changes what exists, so that it can be repeated. A lease keeps several
+//! nodes that start at once from doing it at the same time; two that did would do no harm.
 
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::ErrorKind;
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 use sealpost_crypto::UnixMillis;
 use serde::Deserialize;
 
+use super::db::Db;
 use super::lease::Lease;
-use super::{Db, OpenError};
-use crate::store::SchemaStatus;
+use super::open_error::OpenError;
+use crate::store::schema::SchemaStatus;
 
-/// Name and text of every version, the first being version 1.
+/// Name and text of every version; the first is version 1.
 const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../../migrations/mongodb/0001_initial.json"))];
 
-/// How long a node may take for one collection before others think that it is gone, in ms.
+/// How long a node may take for one collection before it is taken for dead, in ms.
 const LEASE_MILLIS: u64 = 120_000;
-/// How long another node waits for it.
+
+/// How long a node waits for another one to finish.
 const WAIT: Duration = Duration::from_secs(60);
-/// Between two looks.
+
+/// The pause between two looks at whether it has.
 const LOOK: Duration = Duration::from_millis(200);
-/// The server's code for a collection that is there already.
+
+/// The server's code for: the collection exists already.
 const NAMESPACE_EXISTS: i32 = 48;
 
+/// One version.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Migration {
@@ -35,6 +41,7 @@ struct Migration {
     collections: Vec<CollectionSpec>,
 }
 
+/// A collection of a version.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CollectionSpec {
@@ -46,28 +53,30 @@ struct CollectionSpec {
     indexes: Vec<IndexSpec>,
 }
 
+/// An index of a collection.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IndexSpec {
     name: String,
     #[serde(rename = "about")]
     _about: String,
-    /// Fields in their order, all ascending.
+    /// The fields, in order, all ascending.
     fields: Vec<String>,
     #[serde(default)]
     unique: bool,
 }
 
-/// The newest version that this program knows.
+/// Returns the newest version that this program knows.
 fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
+/// Reads the file of a version.
 fn parse(text: &str) -> Result<Migration, OpenError> {
     serde_json::from_str(text).map_err(|_| OpenError::Damaged("a migration in this program"))
 }
 
-/// The version of a database.
+/// Returns the version of a database.
 pub(super) async fn status(database: &Database) -> Result<SchemaStatus, OpenError> {
     let found = database.collection::<Document>("meta").find_one(doc! { "_id": "schema" }).await?;
     let current = match found.as_ref().and_then(|found| found.get("version")) {
@@ -82,7 +91,7 @@ pub(super) async fn status(database: &Database) -> Result<SchemaStatus, OpenErro
     Ok(SchemaStatus { current, newest: newest(), missing: versions.map(|((name, _), _)| *name).collect() })
 }
 
-/// Applies what is missing; waits for another node that is at it.
+/// Applies the versions that are missing, or waits for another node that does.
 pub(super) async fn apply(db: &Db, now: UnixMillis) -> Result<(), OpenError> {
     let begun = tokio::time::Instant::now();
     let lease = Lease::new(db, "lease:schema", now, LEASE_MILLIS);
@@ -103,6 +112,7 @@ pub(super) async fn apply(db: &Db, now: UnixMillis) -> Result<(), OpenError> {
     }
 }
 
+/// Applies the versions after this one.
 async fn apply_after(db: &Db, lease: &Lease<'_>, current: i64) -> Result<(), OpenError> {
     for ((name, text), version) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > current) {
         tracing::info!(version, name, "applying a migration");
@@ -118,13 +128,13 @@ async fn apply_after(db: &Db, lease: &Lease<'_>, current: i64) -> Result<(), Ope
     Ok(())
 }
 
+/// Makes a collection, or gives an existing one its new validator; makes its indexes.
 async fn collection(database: &Database, spec: CollectionSpec) -> Result<(), OpenError> {
     let validator = doc! { "$jsonSchema": spec.schema };
     let made = database.run_command(doc! { "create": &spec.name, "validator": validator.clone() }).await;
     match made {
         Ok(_) => {}
-        Err(error) if matches!(&*error.kind, mongodb::error::ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) =>
-        {
+        Err(error) if exists(&error.kind) => {
             database.run_command(doc! { "collMod": &spec.name, "validator": validator }).await?;
         }
         Err(error) => return Err(error.into()),
@@ -142,6 +152,11 @@ async fn collection(database: &Database, spec: CollectionSpec) -> Result<(), Ope
         database.collection::<Document>(&spec.name).create_indexes(indexes).await?;
     }
     Ok(())
+}
+
+/// Returns whether a collection could not be made because it exists already.
+fn exists(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Questions of nodes about each other: each is one or two reads for many connections.
+//! Questions of nodes about each other. Each is one or two reads for many connections.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,13 @@ use sealpost_api::ids::{ConnectionEpoch, SessionId};
 use sealpost_crypto::DeviceAddress;
 use serde::Deserialize;
 
-use super::documents::Device;
+use super::db::Db;
+use super::documents::accounts::Device;
 use super::error::{DbError, is_duplicate};
-use super::{Db, MongoStore, values};
-use crate::store::{DeviceGlance, Fact, NodeStore, StoreError};
+use super::store::MongoStore;
+use super::values;
+use crate::store::error::StoreError;
+use crate::store::nodes::{DeviceGlance, Fact, NodeStore};
 
 #[async_trait]
 impl NodeStore for MongoStore {
@@ -53,6 +56,7 @@ struct Session {
     ended_at: Option<i64>,
 }
 
+/// See [`NodeStore::live_sessions`].
 async fn live_sessions(db: &Db, sessions: &[SessionId]) -> Result<BTreeSet<SessionId>, DbError> {
     let ids: Vec<_> = sessions.iter().map(|session| values::binary(session.as_bytes())).collect();
     let asked: BTreeSet<SessionId> = sessions.iter().copied().collect();
@@ -84,13 +88,14 @@ struct Glance {
     messages: i64,
 }
 
-/// Whose a notice is.
+/// The device that a notice is for.
 #[derive(Deserialize)]
 struct Told {
     account: Binary,
     to: Binary,
 }
 
+/// See [`NodeStore::glance`].
 async fn glance(db: &Db, devices: &[DeviceAddress]) -> Result<Vec<DeviceGlance>, DbError> {
     let ids: Vec<_> = devices.iter().map(values::address).collect();
     let accounts: BTreeSet<_> = devices.iter().map(|address| address.account).collect();
@@ -123,6 +128,7 @@ async fn glance(db: &Db, devices: &[DeviceAddress]) -> Result<Vec<DeviceGlance>,
     seen.collect()
 }
 
+/// See [`NodeStore::agree`].
 async fn agree(db: &Db, fact: Fact, first: &[u8; 32]) -> Result<[u8; 32], DbError> {
     match db.meta.insert_one(doc! { "_id": fact.as_str(), "value": values::binary(first) }).await {
         Err(error) if !is_duplicate(&error) => return Err(error.into()),

@@ -1,20 +1,22 @@
-//! Publishing a device list: the account's document changes in one step, what belongs to it comes before or after.
+//! Publishing a device list: the account's document changes in one step; what belongs to it comes before or after.
 
-use futures_util::TryStreamExt as _;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, doc};
-use sealpost_api::encoding::EncodedDeviceList;
 use sealpost_api::frames::ExpiryReason;
 use sealpost_api::ids::SessionId;
 use sealpost_crypto::{AccountId, DeviceAddress, DeviceList, UnixMillis};
 
-use super::accounts::{begin_session, holder, is_hash};
-use super::documents::{Account, Claim, Device, Removing};
+use super::collections::{accounts, prekeys, sessions};
+use super::db::{Db, TRIES, pause};
+use super::documents::accounts::{Account, Claim, Device, Removing};
 use super::error::{DbError, is_duplicate};
-use super::{Db, TRIES, pause, prekeys, removal, values};
-use crate::store::{PublishList, PublishOutcome, StoreError, reasons};
+use super::{removal, values};
+use crate::domain::succession::{CurrentList, Succession};
+use crate::store::device_lists::{PublishList, PublishOutcome};
+use crate::store::error::StoreError;
+use crate::store::reasons;
 
-/// See [`crate::store::AccountStore::publish_device_list`].
+/// See [`DeviceListStore::publish_device_list`](crate::store::DeviceListStore::publish_device_list).
 pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> Result<PublishOutcome, DbError> {
     let list = &publish.device_list;
     let mut made = Vec::new();
@@ -28,7 +30,7 @@ pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> 
             forget(db, list.account(), &made).await?;
             return Ok(refused.unwrap_or(PublishOutcome::UnknownAccount));
         };
-        // What a registration that returns is given must not go with what it had before.
+        // What a returning registration is given must not be deleted with what it had before.
         if account.removing.iter().any(|entry| entry.is_claimed(now) && returns(entry, list)) {
             pause(tried).await;
             continue;
@@ -50,7 +52,7 @@ pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> 
                 return Ok(PublishOutcome::Published { removed, ended_sessions, notified });
             }
             Ok(false) => pause(tried).await,
-            // The session's id was taken between.
+            // The session's id was taken meanwhile.
             Err(DbError::Mongo(error)) if is_duplicate(&error) => pause(tried).await,
             Err(error) => return Err(error),
         }
@@ -59,14 +61,15 @@ pub(super) async fn publish(db: &Db, publish: &PublishList, now: UnixMillis) -> 
     Err(DbError::Contended)
 }
 
-/// Whether a device that left the list is in it again.
+/// Returns whether a device that left the list is in this one again.
 fn returns(entry: &Removing, list: &DeviceList) -> bool {
     list.devices().iter().any(|device| {
         i32::from(device.device.get()) == entry.device && *device.registration.as_bytes() == *entry.registration.bytes
     })
 }
 
-/// Cleans up after what was removed; who was notified. The list is current whatever becomes of this: the sweep goes on with it.
+/// Cleans up after what was removed. Returns which devices have a new notice. The list is current even if this fails:
+/// the sweep continues with it.
 async fn clean(
     db: &Db,
     account: &Binary,
@@ -92,30 +95,29 @@ async fn clean(
     }
 }
 
+/// Returns why a list is refused, if it is.
 async fn refusal(db: &Db, account: &Account, publish: &PublishList) -> Result<Option<PublishOutcome>, DbError> {
     let list = &publish.device_list;
-    let hash: [u8; 32] = values::fixed(&account.list_hash)?;
-    if hash == list.hash() {
-        return Ok(Some(PublishOutcome::AlreadyCurrent));
-    }
-    let next = account.list_version.cast_unsigned().checked_add(1);
-    if hash != list.previous_hash() || next != Some(list.version()) {
-        return Ok(Some(PublishOutcome::Conflict));
+    let (version, hash) = (account.list_version.cast_unsigned(), values::fixed(&account.list_hash)?);
+    match (CurrentList { version, hash }).succession(list) {
+        Succession::Follows => {}
+        Succession::IsCurrent => return Ok(Some(PublishOutcome::AlreadyCurrent)),
+        Succession::Conflicts => return Ok(Some(PublishOutcome::Conflict)),
     }
     let Some(log_in) = &publish.log_in else { return Ok(None) };
     if account.disabled_at.is_some() {
         return Ok(Some(PublishOutcome::UnknownAccount));
     }
-    if !is_hash(account, &log_in.password_hash) {
+    if !accounts::is_hash(account, &log_in.password_hash) {
         return Ok(Some(PublishOutcome::PasswordChanged));
     }
     if !list.contains(&log_in.session.address) {
         return Err(DbError::Corrupt("a session for a device outside of its list"));
     }
-    Ok(holder(db, log_in.session.id).await?.map(|_| PublishOutcome::SessionTaken))
+    Ok(sessions::holder(db, log_in.session.id).await?.map(|_| PublishOutcome::SessionTaken))
 }
 
-/// The account with its next list, and the sessions that end with it.
+/// Returns the account with its next list, and the sessions that end with it.
 fn successor(
     mut account: Account,
     publish: &PublishList,
@@ -131,7 +133,7 @@ fn successor(
         .collect();
     let ended = account.end(|session| gone.contains(&of(session.device, session.registration.clone())))?;
     account.devices = devices(&account, list, now);
-    // A registration that returns is no longer one that goes.
+    // A registration that returns is no longer being removed.
     let back: Vec<_> = account.devices.iter().map(|device| of(device.id, device.registration.clone())).collect();
     account.removing.retain(|entry| !back.contains(&of(entry.device, entry.registration.clone())));
     account.removing.extend(gone.into_iter().map(|(device, registration)| Removing {
@@ -143,7 +145,7 @@ fn successor(
         cleaning: Some(claim.clone()),
     }));
     if let Some(log_in) = &publish.log_in {
-        account.sessions.push(begin_session(&log_in.session, now));
+        account.sessions.push(sessions::begin(&log_in.session, now));
     }
     account.list_version = list.version().cast_signed();
     account.list_hash = values::binary(&list.hash());
@@ -151,6 +153,7 @@ fn successor(
     Ok((account, ended))
 }
 
+/// Returns the devices of a list, with the times at which they entered it.
 fn devices(account: &Account, list: &DeviceList, now: UnixMillis) -> Vec<Device> {
     let devices = list.devices().iter().map(|entry| {
         let (id, registration) = (i32::from(entry.device.get()), values::binary(entry.registration.as_bytes()));
@@ -161,14 +164,14 @@ fn devices(account: &Account, list: &DeviceList, now: UnixMillis) -> Vec<Device>
     devices.collect()
 }
 
-/// Puts the current list beside the earlier ones, before another becomes current.
+/// Stores the current list among the earlier ones, before another becomes current.
 async fn keep_list(db: &Db, account: &Account) -> Result<(), DbError> {
     let row = doc! { "account": &account.id, "version": account.list_version };
     db.lists.update_one(row, doc! { "$setOnInsert": { "encoded": &account.list } }).upsert(true).await?;
     Ok(())
 }
 
-/// Forgets the prekeys that were stored for devices which did not get into the list.
+/// Deletes the prekeys that were stored for devices which did not enter the list.
 async fn forget(db: &Db, account: AccountId, made: &[(DeviceAddress, ObjectId)]) -> Result<(), DbError> {
     if made.is_empty() {
         return Ok(());
@@ -178,28 +181,4 @@ async fn forget(db: &Db, account: AccountId, made: &[(DeviceAddress, ObjectId)])
         prekeys::take_back(db, address, *begun).await?;
     }
     Ok(())
-}
-
-/// See [`crate::store::AccountStore::device_lists`].
-pub(super) async fn lists(
-    db: &Db,
-    account: AccountId,
-    after: u64,
-    limit: usize,
-) -> Result<Option<(Vec<EncodedDeviceList>, u64)>, DbError> {
-    let Some(current) = db.account(account).await? else { return Ok(None) };
-    let version = current.list_version.cast_unsigned();
-    let mut lists = Vec::new();
-    if after < version && limit > 0 {
-        let earlier = doc! {
-            "account": &current.id,
-            "version": { "$gt": i64::try_from(after).unwrap_or(i64::MAX), "$lt": current.list_version },
-        };
-        let found = db.lists.find(earlier).sort(doc! { "version": 1 }).limit(values::limit(limit)).await?;
-        lists = found.map_ok(|row| EncodedDeviceList(row.encoded.bytes)).try_collect().await?;
-        if lists.len() < limit {
-            lists.push(EncodedDeviceList(current.list.bytes));
-        }
-    }
-    Ok(Some((lists, version)))
 }

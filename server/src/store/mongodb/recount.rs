@@ -1,47 +1,32 @@
-//! Counting queues again whose counters may be too high.
+//! Counting again the queues whose counters may be too high.
 //!
-//! A counter is never below what is there, and above it by what is just being written, or was deleted and is not given back
-//! yet. So two counts that agree are needed, with nothing between them for longer than any operation takes.
+//! A counter is never below what the queue holds. It is above by what is being written, or was deleted and not released
+//! yet. So a correction needs two counts that agree, with nothing in between for longer than any operation takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
-use parking_lot::Mutex;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
 
-use super::documents::{Hot, in_queue, of_device};
+use super::collections::rows;
+use super::db::Db;
+use super::documents::devices::{Hot, in_queue, of_device};
 use super::error::DbError;
-use super::{Db, queue, values};
+use super::suspect::Suspect;
+use super::values;
 
-/// Queues of each kind that are counted at once.
+/// Queues of each kind that are counted in one go.
 const COUNTED_MAX: i64 = 1_000;
-/// Room may be taken without its row being there, or a row be deleted without its room being given back, for less than
-/// this, in ms: whoever takes it gives up after half a minute.
-pub(super) const SETTLED_MILLIS: u64 = 120_000;
-/// A queue that nobody doubts, and that is not empty, is counted again this long after the last time, in ms.
+
+/// For how long, in ms, room may be reserved without its row, or a row be deleted without its room being released.
+/// Operations give up after half a minute.
+const SETTLED_MILLIS: u64 = 120_000;
+
+/// A queue that is not empty and not in doubt is counted again this long after the last time, in ms.
 const COUNT_AGAIN_MILLIS: u64 = 3_600_000;
 
-/// Queues whose counters and rows disagreed when they were counted.
-pub(super) type Suspects = Arc<Mutex<BTreeMap<DeviceAddress, Suspect>>>;
-
-/// What was seen of such a queue.
-pub(super) struct Suspect {
-    next: i64,
-    counters: (i64, i64),
-    counted: (i64, i64),
-    at: UnixMillis,
-}
-
-impl Suspect {
-    /// Whether nothing came, went or was given back between.
-    fn is_same(&self, later: &Self) -> bool {
-        (self.next, self.counters, self.counted) == (later.next, later.counters, later.counted)
-    }
-}
-
-/// Counts the queues in doubt where nothing is under way, and once in a while the fullest of the others.
+/// Counts the queues in doubt where nothing is under way, and now and then the fullest of the others.
 pub(super) async fn recount(db: &Db, now: UnixMillis) -> Result<(), DbError> {
     let settled = doc! { "$lt": values::time(now.saturating_sub(SETTLED_MILLIS)) };
     let in_doubt = doc! { "recount_at": { "$gt": 0_i64 }, "reserved_at": settled.clone() };
@@ -66,11 +51,12 @@ pub(super) async fn recount(db: &Db, now: UnixMillis) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Returns the first queues that a filter finds.
 async fn fetch(db: &Db, some: Document, order: Document) -> Result<Vec<Hot>, DbError> {
     Ok(db.devices.find(some).sort(order).limit(COUNTED_MAX).await?.try_collect().await?)
 }
 
-/// Counts one; what is to be looked at once more.
+/// Counts one queue. Returns what was seen if it has to be counted once more.
 async fn count(
     db: &Db,
     address: &DeviceAddress,
@@ -78,7 +64,7 @@ async fn count(
     before: Option<Suspect>,
     now: UnixMillis,
 ) -> Result<Option<Suspect>, DbError> {
-    let (rows, bytes) = queue::count(db, in_queue(address)).await?;
+    let (rows, bytes) = rows::count(db, in_queue(address)).await?;
     let seen = Suspect { next: hot.next, counters: (hot.messages, hot.bytes), counted: (rows, bytes), at: now };
     if seen.counters != seen.counted {
         match before.filter(|before| before.is_same(&seen)) {

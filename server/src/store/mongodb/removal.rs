@@ -1,29 +1,38 @@
-//! Devices that left their account's list: the senders of what waited are told, then all that was theirs is deleted.
-//! Every part may be repeated. Whoever does it has claimed that in the account, and the registration does not return to the
-//! list meanwhile: what it is given then stays. The document with its numbers and the highest prekey id stays while a queue may name it
-//! as a sender, and in case the registration returns.
+//! Cleaning up after devices that left their account's list: the senders of what waited are told; then everything of
+//! the devices is deleted.
+//!
+//! Every part can be repeated. A clean-up is claimed in the account, and meanwhile the registration does not return to
+//! the list, so that what it is given on return is not deleted. The document with its message numbers, and the highest
+//! prekey id, stay while a queue may name the device as a sender, and in case the registration returns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Binary, RawDocumentBuf, deserialize_from_slice, doc};
+use mongodb::bson::{Binary, doc};
 use sealpost_api::frames::ExpiryReason;
 use sealpost_api::ids::MessageNumber;
-use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
+use sealpost_crypto::{DeviceAddress, UnixMillis};
 
-use super::accounts::Change;
-use super::documents::{Claim, Listing, Removing, RowHead, in_queue, of_device};
+use super::collections::accounts::Change;
+use super::collections::{listings, notices, prekeys, rows};
+use super::db::Db;
+use super::documents::accounts::{Claim, Removing};
+use super::documents::devices::{in_queue, of_device};
+use super::documents::queue::RowHead;
 use super::error::DbError;
-use super::{Db, notices, prekeys, queue, values};
+use super::values;
 
-/// Another node may still be writing to the queue of a device that left its list for less than this, in ms. Every operation
-/// gives up much earlier.
+/// For how long, in ms, another node may still write to the queue of a device that left its list. Every operation gives
+/// up much earlier.
 const UNDER_WAY_MILLIS: u64 = 600_000;
-/// How long whoever cleans up after devices goes on with it.
+
+/// How long a node cleans up in one go.
 const CLEANING_MAX: Duration = Duration::from_secs(60);
-/// And from when on it is taken for dead, in ms: well after that, whatever the clocks of two nodes differ by.
+
+/// When a node that cleans up is taken for dead, in ms: well after that, by any difference between the clocks of two
+/// nodes.
 const CLAIM_MILLIS: u64 = 600_000;
 
 /// What went with devices that were removed.
@@ -35,13 +44,13 @@ pub(super) struct Removed {
     pub(super) one_time_prekeys: u64,
 }
 
-/// A claim to clean up, from now on. Two that overlap would do no harm to each other, but to a registration that returns
-/// between them.
+/// A claim to clean up, from now on. Two clean-ups that overlap do no harm to each other, but to a registration that
+/// returns between them.
 pub(super) fn claim(now: UnixMillis) -> Claim {
     Claim { by: ObjectId::new(), until: values::time(now.saturating_add(CLAIM_MILLIS)) }
 }
 
-/// Cleans up after devices that are in no list any more; the caller has claimed that, or they cannot return.
+/// Cleans up after devices that are in no list any more. The caller has claimed that, or they cannot return.
 pub(super) async fn clean_all(
     db: &Db,
     devices: &[DeviceAddress],
@@ -59,8 +68,8 @@ pub(super) async fn clean_all(
     Ok(removed)
 }
 
-/// Ends a claim. Entries older than `before` are forgotten, and nothing more is expected for those that are old enough.
-/// The hash of the name if the account is erased and all of it was cleaned up.
+/// Ends a claim. Entries older than `before` are deleted, and nothing more is expected for those that are old enough.
+/// Returns the hash of the name if the account is erased and completely cleaned up.
 pub(super) async fn settle(
     db: &Db,
     account: &Binary,
@@ -83,11 +92,12 @@ pub(super) async fn settle(
     Ok(settled.await?.flatten())
 }
 
-/// Whether nothing can name the device any more.
+/// Returns whether nothing can name the device any more.
 pub(super) fn is_old(entry: &Removing, before: UnixMillis) -> bool {
     entry.at < values::time(before)
 }
 
+/// Cleans up after one device.
 async fn clean(
     db: &Db,
     address: &DeviceAddress,
@@ -95,9 +105,9 @@ async fn clean(
     now: UnixMillis,
     removed: &mut Removed,
 ) -> Result<(), DbError> {
-    // Whoever is still connected as this device neither sends nor acks any more.
+    // From here on, a connection of this device can neither send nor ack.
     db.devices.update_one(of_device(address), doc! { "$inc": { "epoch": 1_i64 } }).await?;
-    let rows: Vec<RowHead> = db
+    let waiting: Vec<RowHead> = db
         .queue
         .clone_with_type::<RowHead>()
         .find(in_queue(address))
@@ -106,68 +116,20 @@ async fn clean(
         .try_collect()
         .await?;
     let mut senders: BTreeMap<DeviceAddress, Vec<MessageNumber>> = BTreeMap::new();
-    for row in &rows {
+    for row in &waiting {
         let number = MessageNumber(row.number.cast_unsigned());
         senders.entry(values::to_address(&row.from)?).or_default().push(number);
     }
-    let listed = listed_of(db, senders.keys().copied()).await?;
+    let listed = listings::listed_of(db, senders.keys().copied()).await?;
     for (sender, numbers) in senders.iter().filter(|(sender, _)| listed.contains(sender)) {
         notices::expired(db, sender, address, numbers, reason, now).await?;
         removed.notified.insert(*sender);
     }
-    let deleted = queue::delete_rows(db, address, &rows).await?;
+    let deleted = rows::delete_rows(db, address, &waiting).await?;
     removed.queued_messages = removed.queued_messages.saturating_add(deleted);
     db.notices.delete_many(in_queue(address)).await?;
     let (signed, one_time) = prekeys::clear(db, address, reason == ExpiryReason::AccountDeleted).await?;
     removed.signed_prekeys = removed.signed_prekeys.saturating_add(signed);
     removed.one_time_prekeys = removed.one_time_prekeys.saturating_add(one_time);
     Ok(())
-}
-
-/// The lists of these accounts, as far as they are there.
-pub(super) async fn listings(
-    db: &Db,
-    accounts: impl IntoIterator<Item = AccountId>,
-) -> Result<BTreeMap<AccountId, Listing>, DbError> {
-    let accounts: BTreeSet<AccountId> = accounts.into_iter().collect();
-    let ids: Vec<Binary> = accounts.into_iter().map(values::account).collect();
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let lists = db.accounts.clone_with_type::<Listing>();
-    let find = lists.find(doc! { "_id": { "$in": ids } });
-    let found: Vec<Listing> = find.projection(Listing::projection()).await?.try_collect().await?;
-    let there = found.into_iter().filter(|listing| listing.erased_at.is_none());
-    there.map(|listing| Ok((values::to_account(&listing.id)?, listing))).collect()
-}
-
-/// The same, without those that cannot be read: the accounts that have such a one.
-pub(super) async fn sound_listings(
-    db: &Db,
-    accounts: &BTreeSet<AccountId>,
-) -> Result<(BTreeMap<AccountId, Listing>, BTreeSet<AccountId>), DbError> {
-    let ids: Vec<Binary> = accounts.iter().map(|account| values::account(*account)).collect();
-    let lists = db.accounts.clone_with_type::<RawDocumentBuf>();
-    let mut found = lists.find(doc! { "_id": { "$in": ids } }).projection(Listing::projection()).await?;
-    let (mut there, mut corrupt) = (BTreeMap::new(), BTreeSet::new());
-    while let Some(raw) = found.try_next().await? {
-        match deserialize_from_slice::<Listing>(raw.as_bytes()) {
-            Ok(listing) if listing.erased_at.is_some() => {}
-            Ok(listing) => drop(there.insert(values::to_account(&listing.id)?, listing)),
-            Err(_) => drop(corrupt.insert(values::to_account(&values::raw_id(&raw)?)?)),
-        }
-    }
-    Ok((there, corrupt))
-}
-
-/// Which of these devices are in a current list.
-pub(super) async fn listed_of(
-    db: &Db,
-    devices: impl Iterator<Item = DeviceAddress>,
-) -> Result<BTreeSet<DeviceAddress>, DbError> {
-    let mut listed = BTreeSet::new();
-    for (account, listing) in listings(db, devices.map(|address| address.account)).await? {
-        listed.extend(super::documents::listed(account, &listing.devices)?);
-    }
-    Ok(listed)
 }

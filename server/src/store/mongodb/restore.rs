@@ -1,16 +1,18 @@
-//! The ids of server and store, and what must not come to life again when the database is older than it was.
+//! The ids of server and store; and ending what must not come back to life in a database that is older than it was.
 
 use futures_util::StreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 use sealpost_api::ids::StoreId;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, refuses};
 
-use super::documents::Ids;
+use super::db::Db;
+use super::documents::meta::Ids;
 use super::error::{DbError, is_duplicate};
-use super::{Db, values};
-use crate::store::{AfterRestore, epoch_step};
+use super::values;
+use crate::domain::key_epochs;
+use crate::store::back_end::AfterRestore;
 
-/// The ids, drawn now if this is the first start.
+/// Returns the ids of server and store. The first start stores the drawn ones.
 pub(super) async fn ids(db: &Db, server: &[u8; 16], store: &[u8; 16]) -> Result<Ids, DbError> {
     let first = doc! { "_id": "store", "server_id": values::binary(server), "store_id": values::binary(store) };
     match db.meta.insert_one(first).await {
@@ -21,30 +23,31 @@ pub(super) async fn ids(db: &Db, server: &[u8; 16], store: &[u8; 16]) -> Result<
     ids.ok_or(DbError::Corrupt("the ids of the store are gone"))
 }
 
-/// The store's id as it is now.
+/// Returns the store's id as it is now.
 pub(super) async fn store_id(db: &Db) -> Result<StoreId, DbError> {
     let ids = db.meta.clone_with_type::<Ids>().find_one(doc! { "_id": "store" }).await?;
     let ids = ids.ok_or(DbError::Corrupt("the ids of the store are gone"))?;
     Ok(StoreId::from_bytes(values::fixed(&ids.store_id)?))
 }
 
-/// See [`crate::store::Store::after_restore`]. The new id comes last: until then the whole may be repeated.
+/// See [`Store::after_restore`](crate::store::Store::after_restore). The new id is written last: until then all of it
+/// can be repeated.
 pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestore, DbError> {
     let mut ended = AfterRestore::default();
-    if !without(Countermeasure::KeyEpoch) {
+    if refuses(Countermeasure::KeyEpoch, true) {
         ended.one_time_prekeys = sum(db, "prekeys", doc! { "$size": "$one_time" }).await?;
-        let none =
-            doc! { "$inc": { "key_epoch": i64::from(epoch_step(store)) }, "$set": { "one_time": [], "taken": null } };
+        let step = i64::from(key_epochs::step(store));
+        let none = doc! { "$inc": { "key_epoch": step }, "$set": { "one_time": [], "taken": null } };
         ended.devices = db.prekeys.update_many(doc! {}, none).await?.matched_count;
     }
-    if !without(Countermeasure::RestoreEndsLogins) {
+    if refuses(Countermeasure::RestoreEndsLogins, true) {
         let live = doc! { "$size": { "$filter": {
             "input": "$sessions",
             "as": "session",
             "cond": { "$eq": [{ "$ifNull": ["$$session.ended_at", -1_i64] }, -1_i64] },
         } } };
         ended.sessions = sum(db, "accounts", live).await?;
-        // The time is as of a session that was never used, so that the sweep forgets it.
+        // The time is that of a session that was never used, so that the sweep forgets it.
         let end = doc! { "$set": { "sessions.$[live].ended_at": 0_i64 }, "$inc": { "rev": 1_i64 } };
         let live = vec![doc! { "live.ended_at": { "$exists": false } }];
         db.accounts.update_many(doc! {}, end).array_filters(live).await?;
@@ -55,7 +58,7 @@ pub(super) async fn after_restore(db: &Db, store: StoreId) -> Result<AfterRestor
     Ok(ended)
 }
 
-/// The sum of an expression over a collection.
+/// Returns the sum of an expression over a collection.
 async fn sum(db: &Db, collection: &str, of: Document) -> Result<u64, DbError> {
     let group =
         vec![doc! { "$project": { "count": of } }, doc! { "$group": { "_id": null, "count": { "$sum": "$count" } } }];

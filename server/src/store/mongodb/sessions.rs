@@ -1,20 +1,25 @@
-//! Sessions, in the document of their account: a log-in and a change of the password cannot pass each other. A session that
-//! ended stays for a while, so that its id is recognised when a request comes again.
+//! Sessions, in the documents of their accounts: a login and a password change cannot pass each other. A session that
+//! ended stays for a while, so that its id is recognised when a request is repeated.
 
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use sealpost_api::ids::{RefreshTokenHash, SessionId};
-use sealpost_crypto::{AccountId, DeviceAddress, DeviceIdentityKey, UnixMillis};
-use sealpost_sabotage::{Countermeasure, without};
-use subtle::ConstantTimeEq as _;
+use sealpost_crypto::{AccountId, UnixMillis};
+use sealpost_sabotage::{Countermeasure, refuses};
 
-use super::accounts::{Change, FIRST_GENERATION, begin_session, holder, is_hash};
-use super::documents::{Account, Session};
+use super::collections::accounts::{self, Change};
+use super::collections::sessions;
+use super::db::Db;
+use super::documents::accounts::{Account, Session};
 use super::error::{DbError, is_duplicate};
-use super::{Db, MongoStore, values};
-use crate::store::{LogIn, RotateRefreshToken, SessionRecord, SessionStore, StartSession, StoreError};
+use super::store::MongoStore;
+use super::values;
+use crate::domain::refresh::{Exchange, FIRST_GENERATION, Tokens};
+use crate::store::error::StoreError;
+use crate::store::sessions::{LogIn, RotateRefreshToken, SessionRecord, SessionStore, StartSession};
 
-/// Sessions of one account that are remembered, so that log-ins do not make its document grow. The oldest ended ones go.
+/// Sessions of one account that are remembered, so that logins do not make its document grow. The oldest ended ones are
+/// dropped.
 const SESSIONS_MAX: usize = 256;
 
 #[async_trait]
@@ -69,7 +74,7 @@ impl SessionStore for MongoStore {
     }
 }
 
-/// A live session on a device of the current list.
+/// Returns a session if it is live and on a device of the current list.
 fn record(account: &Account, session: &Session) -> Result<Option<SessionRecord>, DbError> {
     let device = account
         .devices
@@ -79,36 +84,24 @@ fn record(account: &Account, session: &Session) -> Result<Option<SessionRecord>,
     Ok(Some(SessionRecord {
         id: SessionId::from_bytes(values::fixed(&session.id)?),
         address: values::join(account.account()?, device.id, &device.registration)?,
-        identity: DeviceIdentityKey::from_bytes(&values::fixed(&device.identity)?)
-            .map_err(|_| DbError::Corrupt("an identity key that cannot be"))?,
+        identity: device.identity_key()?,
         generation: values::small(session.generation)?,
         created_at: values::millis(session.created_at),
         last_used_at: values::millis(session.last_used_at),
     }))
 }
 
-/// Whether a live session of this generation is on this device.
-pub(super) fn is_live(account: &Account, address: &DeviceAddress, session: SessionId, generation: u32) -> bool {
-    let id = values::binary(session.as_bytes());
-    account.sessions.iter().any(|session| {
-        session.id == id
-            && session.ended_at.is_none()
-            && session.generation == i64::from(generation)
-            && on(session, address)
-    })
+/// Returns the hashes of a session's refresh tokens.
+fn tokens(session: &Session) -> Tokens<'_> {
+    let previous = session.previous.as_ref().map(|previous| previous.bytes.as_slice());
+    Tokens { current: &session.refresh.bytes, previous }
 }
 
-fn on(session: &Session, address: &DeviceAddress) -> bool {
-    session.device == i32::from(address.device.get()) && session.registration.bytes == address.registration.as_bytes()
-}
-
-fn same(stored: &mongodb::bson::Binary, given: &RefreshTokenHash) -> bool {
-    stored.bytes.ct_eq(given.as_bytes()).into()
-}
-
+/// See [`SessionStore::start_session`].
 async fn start(db: &Db, log_in: &LogIn, now: UnixMillis) -> Result<StartSession, DbError> {
     let address = log_in.session.address;
-    let elsewhere = holder(db, log_in.session.id).await?.is_some_and(|id| id != values::account(address.account));
+    let elsewhere =
+        sessions::holder(db, log_in.session.id).await?.is_some_and(|id| id != values::account(address.account));
     let started = db.change(address.account, |account| start_in(account, log_in, elsewhere, now)).await;
     match started {
         Ok(started) => Ok(started.unwrap_or(StartSession::UnknownDevice)),
@@ -118,6 +111,7 @@ async fn start(db: &Db, log_in: &LogIn, now: UnixMillis) -> Result<StartSession,
     }
 }
 
+/// Decides on a session to begin. `elsewhere` says whether another account has a session with the same id.
 fn start_in(
     account: &mut Account,
     LogIn { session, password_hash }: &LogIn,
@@ -127,15 +121,14 @@ fn start_in(
     if account.disabled_at.is_some() {
         return Ok(Change::Keep(StartSession::UnknownDevice));
     }
-    if !is_hash(account, password_hash) {
+    if !accounts::is_hash(account, password_hash) {
         return Ok(Change::Keep(StartSession::PasswordChanged));
     }
     let listed = account.addresses()?.contains(&session.address);
     let id = values::binary(session.id.as_bytes());
     if let Some(known) = account.sessions.iter().find(|known| known.id == id) {
-        let first_token_still = known.previous.is_none() && same(&known.refresh, &session.refresh_hash);
-        let live = known.ended_at.is_none() && on(known, &session.address) && listed;
-        return Ok(Change::Keep(if live && first_token_still {
+        let is_live = known.ended_at.is_none() && known.is_on(&session.address) && listed;
+        return Ok(Change::Keep(if is_live && tokens(known).are_at_first(&session.refresh_hash) {
             StartSession::Repeated { generation: values::small(known.generation)? }
         } else {
             StartSession::Conflict
@@ -147,17 +140,18 @@ fn start_in(
     if !listed {
         return Ok(Change::Keep(StartSession::UnknownDevice));
     }
-    let ended_sessions = account.end(|known| on(known, &session.address))?;
-    account.sessions.push(begin_session(session, now));
+    let ended_sessions = account.end(|known| known.is_on(&session.address))?;
+    account.sessions.push(sessions::begin(session, now));
     let mut beyond = account.sessions.len().saturating_sub(SESSIONS_MAX);
     account.sessions.retain(|session| {
         let goes = beyond > 0 && session.ended_at.is_some();
         beyond = beyond.saturating_sub(usize::from(goes));
         !goes
     });
-    Ok(Change::Write(StartSession::Started { generation: values::small(FIRST_GENERATION)?, ended_sessions }))
+    Ok(Change::Write(StartSession::Started { generation: FIRST_GENERATION, ended_sessions }))
 }
 
+/// See [`SessionStore::rotate_refresh_token`].
 async fn rotate(
     db: &Db,
     session: SessionId,
@@ -170,21 +164,19 @@ async fn rotate(
         let known = account.sessions.iter_mut().find(|known| known.id == id && known.ended_at.is_none());
         let Some(known) = known else { return Ok(Change::Keep(RotateRefreshToken::Unknown)) };
         let generation = values::small(known.generation)?;
-        if same(&known.refresh, old) {
-            known.previous = Some(std::mem::replace(&mut known.refresh, values::binary(next.as_bytes())));
-            known.last_used_at = values::time(now);
-            return Ok(Change::Write(RotateRefreshToken::Rotated { generation }));
-        }
-        // The reply to this very exchange was lost, however long ago: its successor is still the current token.
-        if same(&known.refresh, next) && known.previous.as_ref().is_some_and(|previous| same(previous, old)) {
-            return Ok(Change::Keep(RotateRefreshToken::Repeated { generation }));
-        }
-        // Two parties hold tokens of this family, and one of them is not its owner.
-        if without(Countermeasure::RefreshRotation) {
-            return Ok(Change::Keep(RotateRefreshToken::Spent));
-        }
-        known.ended_at = Some(known.last_used_at);
-        Ok(Change::Write(RotateRefreshToken::Spent))
+        Ok(match tokens(known).exchange(old, next) {
+            Exchange::Rotate => {
+                known.previous = Some(std::mem::replace(&mut known.refresh, values::binary(next.as_bytes())));
+                known.last_used_at = values::time(now);
+                Change::Write(RotateRefreshToken::Rotated { generation })
+            }
+            Exchange::Repeat => Change::Keep(RotateRefreshToken::Repeated { generation }),
+            Exchange::Spent if refuses(Countermeasure::RefreshRotation, true) => {
+                known.ended_at = Some(known.last_used_at);
+                Change::Write(RotateRefreshToken::Spent)
+            }
+            Exchange::Spent => Change::Keep(RotateRefreshToken::Spent),
+        })
     });
     Ok(rotated.await?.unwrap_or(RotateRefreshToken::Unknown))
 }

@@ -1,6 +1,7 @@
 //! Values to and from what BSON has.
 //!
-//! Ids, keys and hashes are binary of fixed length. A u64 is stored as the i64 with the same bits. Times are ms since 1970.
+//! Ids, keys and hashes are binaries of fixed length. A u64 is stored as the i64 with the same bits. Times are ms since
+//! 1970.
 
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, RawDocumentBuf};
@@ -9,59 +10,59 @@ use sealpost_crypto::{AccountId, DeviceAddress, DeviceId, RegistrationId, UnixMi
 
 use super::error::DbError;
 
-/// Marks the id of a notice; rows of messages lie below.
+/// Marks the id of a notice. The ids of messages lie below.
 const NOTICE_BIT: i64 = 1 << 62;
 
-/// Bytes as a binary.
+/// Returns bytes as a binary.
 pub(super) fn binary(bytes: &[u8]) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }
 
-/// An account id as a binary.
+/// Returns an account id as a binary.
 pub(super) fn account(account: AccountId) -> Binary {
     binary(account.as_bytes())
 }
 
-/// A device within its account: device id (1) ‖ registration id (32).
+/// Returns a device within its account: device id (1) ‖ registration id (32).
 pub(super) fn device(address: &DeviceAddress) -> Binary {
     let bytes = address.to_bytes();
     binary(bytes.get(AccountId::LEN..).unwrap_or_default())
 }
 
-/// A whole address.
+/// Returns a whole address as a binary.
 pub(super) fn address(address: &DeviceAddress) -> Binary {
     binary(&address.to_bytes())
 }
 
-/// Bytes of a fixed length from a binary.
+/// Returns the bytes of a binary that must have this length.
 pub(super) fn fixed<const N: usize>(binary: &Binary) -> Result<[u8; N], DbError> {
     binary.bytes.as_slice().try_into().map_err(|_| DbError::Corrupt("a binary of another length"))
 }
 
-/// The id of a document of which nothing else need be true.
+/// Returns the id of a document that need not be readable otherwise.
 pub(super) fn raw_id(raw: &RawDocumentBuf) -> Result<Binary, DbError> {
     let id = raw.get_binary("_id").map_err(|_| DbError::Corrupt("a document with an id of another kind"))?;
     Ok(binary(id.bytes))
 }
 
-/// An account id from a binary.
+/// Returns the account id in a binary.
 pub(super) fn to_account(binary: &Binary) -> Result<AccountId, DbError> {
     Ok(AccountId::from_bytes(fixed(binary)?))
 }
 
-/// A whole address from a binary.
+/// Returns the whole address in a binary.
 pub(super) fn to_address(binary: &Binary) -> Result<DeviceAddress, DbError> {
     DeviceAddress::from_bytes(&fixed(binary)?).map_err(|_| DbError::Corrupt("a device address that cannot be"))
 }
 
-/// An address from an account and a device within it.
+/// Returns the address of a device within an account.
 pub(super) fn join(account: AccountId, device: i32, registration: &Binary) -> Result<DeviceAddress, DbError> {
     let device = u8::try_from(device).ok().and_then(|device| DeviceId::new(device).ok());
     let device = device.ok_or(DbError::Corrupt("a device id that cannot be"))?;
     Ok(DeviceAddress { account, device, registration: RegistrationId::from_bytes(fixed(registration)?) })
 }
 
-/// First and last address that a device of this account can have.
+/// Returns the first and the last address that a device of this account can have.
 pub(super) fn addresses(account: AccountId) -> (Binary, Binary) {
     let (mut first, mut last) = (account.as_bytes().to_vec(), account.as_bytes().to_vec());
     first.resize(DeviceAddress::LEN, 0);
@@ -69,47 +70,47 @@ pub(super) fn addresses(account: AccountId) -> (Binary, Binary) {
     (binary(&first), binary(&last))
 }
 
-/// A time as a number that is compared with others; later than it can hold is its last moment.
+/// Returns a time as a number that is compared with others. Times later than it can hold become its last moment.
 pub(super) fn time(at: UnixMillis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 
-/// A time from such a number.
+/// Returns the time in such a number.
 pub(super) fn millis(number: i64) -> UnixMillis {
     UnixMillis(u64::try_from(number).unwrap_or(0))
 }
 
-/// A count as a number.
+/// Returns a count as a number.
 pub(super) fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A count, which is never below zero.
+/// Returns a number as a count, which is never below zero.
 pub(super) fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// A number of type u32.
+/// Returns a number that must be a u32.
 pub(super) fn small(number: i64) -> Result<u32, DbError> {
     u32::try_from(number).map_err(|_| DbError::Corrupt("a number that is no u32"))
 }
 
-/// How many documents at most, as the driver takes it.
+/// Returns a number of documents as the driver takes it.
 pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// The id of a message's row with this sequence.
+/// Returns the id of a message's row with this sequence.
 pub(super) fn message_row(sequence: i64) -> RowId {
     RowId(sequence.cast_unsigned())
 }
 
-/// The id of a notice with this sequence.
+/// Returns the id of a notice with this sequence.
 pub(super) fn notice_row(sequence: i64) -> RowId {
     RowId((sequence | NOTICE_BIT).cast_unsigned())
 }
 
-/// Where row ids lead: sequences of messages, and sequences of notices. Ids that were never given lead nowhere.
+/// Splits row ids into the sequences of messages and of notices. Ids that were never given are left out.
 pub(super) fn sequences<'a>(ids: impl IntoIterator<Item = &'a RowId>) -> (Vec<i64>, Vec<i64>) {
     let (mut messages, mut notices) = (Vec::new(), Vec::new());
     for id in ids {

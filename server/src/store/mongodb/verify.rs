@@ -1,4 +1,4 @@
-//! What holds between the documents whenever nothing is under way.
+//! What must hold between the documents while nothing is under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +6,12 @@ use futures_util::TryStreamExt as _;
 use mongodb::bson::doc;
 use sealpost_crypto::DeviceAddress;
 
-use super::documents::RowHead;
+use super::db::Db;
+use super::documents::queue::RowHead;
 use super::error::DbError;
-use super::{Db, values};
+use super::values;
 
-/// See [`super::MongoStore::verify`].
+/// Returns everything that is wrong, in words; empty if nothing is.
 pub(super) async fn verify(db: &Db) -> Result<Vec<String>, DbError> {
     let mut findings = Vec::new();
     let mut queues: BTreeMap<DeviceAddress, (i64, i64)> = BTreeMap::new();

@@ -1,20 +1,20 @@
-//! Counts and a hash over a store, to compare it with another.
+//! Comparing two stores: counts and a hash over everything that they hold.
 
 use sealpost_crypto::DeviceAddress;
 use sha2::{Digest as _, Sha256};
 
-use super::{MovedAccount, MovedDevice, MovedMessage, MovedSession};
-use crate::store::InviteRecord;
+use super::moved::{MovedAccount, MovedDevice, MovedMessage, MovedSession};
+use crate::store::invites::InviteRecord;
 
-/// Counts and a hash over what was read, to compare two stores.
+/// Counts of, and a hash over, what was read from a store.
 #[derive(Clone, Default)]
 pub struct Digest {
     hash: Sha256,
-    /// How many of what there were.
+    /// How many records there were of each kind.
     pub counts: Counts,
 }
 
-/// How many of what there were.
+/// How many records there were of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Counts {
     /// Accounts.
@@ -27,7 +27,7 @@ pub struct Counts {
     pub signed_prekeys: u64,
     /// Sessions, live or not.
     pub sessions: u64,
-    /// Messages.
+    /// Messages that wait.
     pub messages: u64,
     /// Bytes of their ciphertexts.
     pub message_bytes: u64,
@@ -44,7 +44,7 @@ fn add(count: &mut u64, more: usize) {
 }
 
 impl Digest {
-    /// Each value with its length before it, so that no two sequences of values are the same bytes.
+    /// Hashes a value with its length before it, so that no two sequences of values are the same bytes.
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.hash.update(bytes);
@@ -59,7 +59,7 @@ impl Digest {
         self.bytes(bytes.unwrap_or_default());
     }
 
-    /// Reads an account.
+    /// Adds an account.
     pub fn account(&mut self, account: &MovedAccount) {
         add(&mut self.counts.accounts, 1);
         add(&mut self.counts.device_lists, account.lists.len());
@@ -125,7 +125,7 @@ impl Digest {
         }
     }
 
-    /// Reads messages of a queue.
+    /// Adds messages of a queue.
     pub fn messages(&mut self, to: &DeviceAddress, messages: &[MovedMessage]) {
         add(&mut self.counts.messages, messages.len());
         for message in messages {
@@ -138,7 +138,7 @@ impl Digest {
         }
     }
 
-    /// Reads invites.
+    /// Adds invites.
     pub fn invites(&mut self, invites: &[InviteRecord]) {
         add(&mut self.counts.invites, invites.len());
         for invite in invites {
@@ -148,15 +148,15 @@ impl Digest {
         }
     }
 
-    /// Reads hashes of retired names.
+    /// Adds hashes of retired names.
     pub fn retired_names(&mut self, names: &[[u8; 32]]) {
         add(&mut self.counts.retired_names, names.len());
         names.iter().for_each(|name| self.bytes(name));
     }
 
-    /// SHA-256 over all of it, in hexadecimal.
+    /// Returns SHA-256 over everything that was added, in hexadecimal.
     #[must_use]
     pub fn hash(&self) -> String {
-        self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.hash.clone().finalize())
     }
 }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore, StoreObserver};
+use sealpost_server::store::StoreObserver;
+use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 
 use crate::world::{Person, S, rows};
 

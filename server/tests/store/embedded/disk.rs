@@ -167,7 +167,7 @@ async fn a_write_error_stops_the_store_for_good() {
     let child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "disk::a_write_error_stops_the_store_for_good", "--nocapture"])
+        .args(["--exact", "embedded::disk::a_write_error_stops_the_store_for_good", "--nocapture"])
         .env(FOLDER, &path)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

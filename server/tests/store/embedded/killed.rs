@@ -138,7 +138,7 @@ async fn threat_3_killed_while_it_writes_no_answer_is_lost_and_no_key_given_twic
             .arg(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "killed::threat_3_killed_while_it_writes_no_answer_is_lost_and_no_key_given_twice",
+                "embedded::killed::threat_3_killed_while_it_writes_no_answer_is_lost_and_no_key_given_twice",
                 "--nocapture",
             ])
             .env(FOLDER, &path)

@@ -1,4 +1,4 @@
-//! Inserting the copies of a batch, and looking at those that are there already.
+//! Inserting the copies of a batch, and looking at those that exist already.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,29 +6,32 @@ use mongodb::bson::doc;
 use sealpost_api::frames::Copy;
 use sealpost_crypto::DeviceAddress;
 
-use super::at_once;
-use super::plan::{Fate, Plan};
-use super::room::GivenBack;
+use super::plan::{Fate, Plan, PlannedCopy, Seat};
+use super::room::Released;
 use super::view::stored;
-use crate::store::mongodb::Db;
-use crate::store::mongodb::documents::{Row, in_queue};
+use crate::domain::accepting::{Accept, Refusal};
+use crate::store::error::StoreError;
+use crate::store::mongodb::at_once::at_once;
+use crate::store::mongodb::db::Db;
+use crate::store::mongodb::documents::devices::in_queue;
+use crate::store::mongodb::documents::queue::Row;
 use crate::store::mongodb::error::{DbError, in_part, refused};
-use crate::store::{Accept, AcceptOutcome, Refusal, StoreError};
+use crate::store::queue::AcceptOutcome;
 
-/// What an insert found in a copy's place.
+/// What was found in the place of a copy.
 enum There {
-    /// The same message, from an attempt that broke off.
+    /// The same message, from an attempt that broke off; its sequence.
     Same(i64),
-    /// Another message with the number.
+    /// Another message with the same number.
     Other,
-    /// Nothing any more: delivered and acked meanwhile.
+    /// Nothing: the copy was delivered and acked meanwhile.
     Gone,
-    /// Another row with the sequence, as after a database went back.
+    /// Another row with the same sequence, as after a database went back to an older state.
     Sequence,
 }
 
-/// Looks for copies that an earlier attempt left for devices that would get none by now: they are there, so that the sender
-/// must not be told otherwise.
+/// Looks for copies that an earlier attempt left for devices that would get none by now. They exist, so the sender must
+/// not be told otherwise.
 pub(super) async fn keep(db: &Db, plans: &mut [Plan<'_>]) {
     let mut looks = Vec::new();
     for (place, plan) in plans.iter().enumerate() {
@@ -53,6 +56,7 @@ pub(super) async fn keep(db: &Db, plans: &mut [Plan<'_>]) {
     }
 }
 
+/// Looks for a copy.
 async fn look(db: &Db, to: &DeviceAddress, copy: &Copy, accept: &Accept) -> Result<There, DbError> {
     Ok(match stored(db, to, accept).await? {
         Some(row) if row.ciphertext.bytes == *copy.ciphertext => There::Same(row.row),
@@ -61,8 +65,8 @@ async fn look(db: &Db, to: &DeviceAddress, copy: &Copy, accept: &Accept) -> Resu
     })
 }
 
-/// Inserts all copies with one call. Those that are there already are from an attempt that broke off: they count, unless
-/// they have other bytes. The queues whose counters are in doubt after it.
+/// Inserts all copies with one call. Those that exist already are from an attempt that broke off: they count, unless
+/// they have other bytes. Returns the queues whose counters are in doubt afterwards.
 pub(super) async fn insert(db: &Db, plans: &mut [Plan<'_>]) -> BTreeSet<DeviceAddress> {
     let (mut rows, mut places): (Vec<Row>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
     for (place, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.is_open()) {
@@ -93,7 +97,8 @@ pub(super) async fn insert(db: &Db, plans: &mut [Plan<'_>]) -> BTreeSet<DeviceAd
     sort_out(db, plans, there).await
 }
 
-/// Looks at the copies that are there already. Their room is given back: whoever wrote them took it.
+/// Looks at the copies that exist already. The attempt that wrote them reserved their room, so the room of this attempt
+/// is released.
 async fn sort_out(db: &Db, plans: &mut [Plan<'_>], there: Vec<(usize, usize)>) -> BTreeSet<DeviceAddress> {
     let read: &[Plan<'_>] = plans;
     let mut looks = Vec::with_capacity(there.len());
@@ -102,22 +107,22 @@ async fn sort_out(db: &Db, plans: &mut [Plan<'_>], there: Vec<(usize, usize)>) -
         let Some(planned) = plan.copies.get(copy) else { continue };
         looks.push(async move {
             let found = match look(db, &planned.to, &planned.copy, plan.accept).await {
-                Ok(There::Gone) => has_sequence(db, &planned.to, planned.row).await,
+                Ok(There::Gone) => has_sequence(db, planned).await,
                 other => other,
             };
             (place, copy, found)
         });
     }
     let found = at_once(looks).await;
-    let (mut back, mut fates) = (GivenBack::default(), BTreeMap::new());
+    let (mut back, mut fates) = (Released::default(), BTreeMap::new());
     for (place, copy, found) in found {
         let Some(planned) = plans.get_mut(place).and_then(|plan| plan.copies.get_mut(copy)) else { continue };
-        planned.mine = false;
+        planned.seat = Seat::Gone;
         back.add(planned.to, planned.bytes());
         match found {
-            Ok(There::Same(row)) => planned.row = Some(row),
-            Ok(There::Gone) => planned.row = None,
-            // What else it wrote stays, and is found by the next attempt: it may have been delivered.
+            Ok(There::Same(row)) => planned.seat = Seat::Earlier(row),
+            Ok(There::Gone) => {}
+            // What else this attempt wrote stays, and the next attempt finds it: it may have been delivered.
             Ok(There::Sequence) => drop(fates.entry(place).or_insert(Fate::Anew)),
             Ok(There::Other) => {
                 fates.insert(place, Fate::Over(Ok(AcceptOutcome::Refused(Refusal::NumberConflict))));
@@ -137,15 +142,16 @@ async fn sort_out(db: &Db, plans: &mut [Plan<'_>], there: Vec<(usize, usize)>) -
     back.give(db).await
 }
 
-async fn has_sequence(db: &Db, to: &DeviceAddress, row: Option<i64>) -> Result<There, DbError> {
-    let mut at = in_queue(to);
-    at.insert("row", row);
+/// Looks for a row with the sequence that a copy was to have.
+async fn has_sequence(db: &Db, copy: &PlannedCopy) -> Result<There, DbError> {
+    let mut at = in_queue(&copy.to);
+    at.insert("row", copy.row());
     Ok(if db.queue.count_documents(at).await? > 0 { There::Sequence } else { There::Gone })
 }
 
 /// Deletes what this attempt wrote.
-async fn take_back(db: &Db, plan: &Plan<'_>, back: &mut GivenBack) -> Result<(), DbError> {
-    for copy in plan.copies.iter().filter(|copy| copy.mine) {
+async fn take_back(db: &Db, plan: &Plan<'_>, back: &mut Released) -> Result<(), DbError> {
+    for copy in plan.copies.iter().filter(|copy| matches!(copy.seat, Seat::Reserved(_))) {
         if db.queue.delete_one(doc! { "_id": copy.id }).await?.deleted_count == 1 {
             back.add(copy.to, copy.bytes());
         }

@@ -1,22 +1,26 @@
-//! Recording the numbers of a batch in its senders' windows, conditional on their epochs and on the windows that are replaced.
+//! Recording the numbers of a batch in its senders' windows, conditional on their epochs and on the windows that are
+//! replaced.
 
 use std::collections::BTreeMap;
 
 use mongodb::bson::doc;
 use sealpost_crypto::DeviceAddress;
-use sealpost_sabotage::{Countermeasure, without};
+use sealpost_sabotage::{Countermeasure, holds};
 
-use super::at_once;
 use super::plan::Plan;
 use super::view::View;
+use crate::domain::accepting::{Accept, Refusal};
+use crate::store::mongodb::at_once::at_once;
 use crate::store::mongodb::bulk::Update;
-use crate::store::mongodb::documents::{Hot, of_device};
+use crate::store::mongodb::collections::devices::is_superseded;
+use crate::store::mongodb::db::{Db, TRIES, pause};
+use crate::store::mongodb::documents::devices::{Hot, of_device};
 use crate::store::mongodb::error::{DbError, in_part};
-use crate::store::mongodb::{Db, TRIES, pause, queue, values};
-use crate::store::{Accept, AcceptOutcome, Refusal};
+use crate::store::mongodb::values;
+use crate::store::queue::AcceptOutcome;
 
-/// Records them with one call. Where anything was different from what was read, and where the answer does not say that all is
-/// recorded, sender by sender: recording a number twice changes nothing.
+/// Records the numbers with one call. If anything differs from what was read, or the answer does not confirm all of
+/// them, records them sender by sender: recording a number twice changes nothing.
 pub(super) async fn record(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
     let mut senders: BTreeMap<DeviceAddress, Vec<usize>> = BTreeMap::new();
     for (place, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.is_open()) {
@@ -54,12 +58,13 @@ pub(super) async fn record(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
     }
 }
 
-/// Whether the document is of the connection that these came on.
+/// Returns whether the document is of the connection that these messages came on.
 fn is_of(hot: &Hot, accepts: &[&Accept]) -> bool {
-    without(Countermeasure::ConnectionEpoch) || accepts.iter().all(|accept| hot.epoch == accept.epoch.0.cast_signed())
+    let same = accepts.iter().all(|accept| hot.epoch == accept.epoch.0.cast_signed());
+    holds(Countermeasure::ConnectionEpoch, same)
 }
 
-/// The window as it was read, and the one with these numbers.
+/// The update from the window as it was read to the one with these numbers.
 fn next(from: &DeviceAddress, read: &Hot, accepts: &[&Accept]) -> Result<Update, DbError> {
     let mut window = read.window()?;
     for accept in accepts {
@@ -75,13 +80,13 @@ fn next(from: &DeviceAddress, read: &Hot, accepts: &[&Accept]) -> Result<Update,
     Ok(Update { of: same, change: next })
 }
 
-/// Whether the numbers were recorded; not, when the sender has a newer connection.
+/// Records numbers of one sender. Returns `false` if the sender has a newer connection.
 async fn record_one(db: &Db, view: &View, from: &DeviceAddress, accepts: &[&Accept]) -> Result<bool, DbError> {
     let Some(epoch) = accepts.first().map(|accept| accept.epoch) else { return Ok(true) };
     let mut hot = view.hot(from).cloned();
     for tried in 1..=TRIES {
         let Some(read) = hot else { return Ok(false) };
-        if !without(Countermeasure::ConnectionEpoch) && queue::is_superseded(read.epoch, epoch)? {
+        if is_superseded(read.epoch, epoch)? {
             return Ok(false);
         }
         let Update { of, change } = next(from, &read, accepts)?;

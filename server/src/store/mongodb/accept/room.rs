@@ -1,4 +1,4 @@
-//! Room and sequences in the queues: taken before a row is written, given back where none is.
+//! Room and sequences in the queues: reserved before a row is written, released if none is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,13 +6,15 @@ use mongodb::bson::doc;
 use mongodb::options::ReturnDocument;
 use sealpost_crypto::DeviceAddress;
 
-use super::at_once;
-use super::plan::{Fate, Plan};
-use crate::store::StoreError;
+use super::plan::{Fate, Plan, Seat};
+use crate::store::error::StoreError;
+use crate::store::mongodb::at_once::at_once;
 use crate::store::mongodb::bulk::Update;
-use crate::store::mongodb::documents::of_device;
+use crate::store::mongodb::collections::devices::less;
+use crate::store::mongodb::db::Db;
+use crate::store::mongodb::documents::devices::of_device;
 use crate::store::mongodb::error::{DbError, in_part};
-use crate::store::mongodb::{Db, queue, values};
+use crate::store::mongodb::values;
 
 /// What a batch adds to one queue.
 struct Room {
@@ -23,9 +25,9 @@ struct Room {
     at: i64,
 }
 
-/// Takes room and sequences in every queue, one step a queue, as far as its quota allows. Messages for a queue that others
-/// filled meanwhile are decided anew, with all that the same device sent after them, and what they took elsewhere is given
-/// back. The queues whose counters are in doubt after it.
+/// Reserves room and sequences in every queue, one step per queue, as far as its quota allows. Messages for a queue
+/// that other messages filled meanwhile are decided again, with everything that the same device sent after them, and
+/// what they reserved elsewhere is released. Returns the queues whose counters are in doubt afterwards.
 pub(super) async fn reserve(db: &Db, plans: &mut [Plan<'_>]) -> BTreeSet<DeviceAddress> {
     let mut taking = Vec::new();
     for (to, room) in wanted(plans) {
@@ -45,8 +47,8 @@ pub(super) async fn reserve(db: &Db, plans: &mut [Plan<'_>]) -> BTreeSet<DeviceA
             }
         }
     }
-    let mut back = GivenBack::default();
-    // From its first message on that is not written now, a sender's messages wait for that one.
+    let mut back = Released::default();
+    // Once a message of a sender is not written now, its later messages wait for that one.
     let mut held: BTreeMap<DeviceAddress, Option<StoreError>> = BTreeMap::new();
     for plan in plans.iter_mut().filter(|plan| plan.is_open()) {
         let error = plan.copies.iter().find_map(|copy| failed.get(&copy.to)).cloned();
@@ -56,7 +58,9 @@ pub(super) async fn reserve(db: &Db, plans: &mut [Plan<'_>]) -> BTreeSet<DeviceA
         }
         let Some(why) = held.get(&plan.accept.from) else {
             for copy in &mut plan.copies {
-                copy.row = next.get_mut(&copy.to).map(|row| std::mem::replace(row, row.saturating_add(1)));
+                if let Some(row) = next.get_mut(&copy.to) {
+                    copy.seat = Seat::Reserved(std::mem::replace(row, row.saturating_add(1)));
+                }
             }
             continue;
         };
@@ -69,6 +73,7 @@ pub(super) async fn reserve(db: &Db, plans: &mut [Plan<'_>]) -> BTreeSet<DeviceA
     doubtful
 }
 
+/// Returns the room that the open plans need.
 fn wanted(plans: &[Plan<'_>]) -> BTreeMap<DeviceAddress, Room> {
     let mut rooms: BTreeMap<DeviceAddress, Room> = BTreeMap::new();
     for plan in plans.iter().filter(|plan| plan.is_open()) {
@@ -86,7 +91,7 @@ fn wanted(plans: &[Plan<'_>]) -> BTreeMap<DeviceAddress, Room> {
     rooms
 }
 
-/// The first of the sequences taken; `None` when there is not enough room.
+/// Returns the first of the reserved sequences; `None` if there is not enough room.
 async fn take(db: &Db, to: &DeviceAddress, room: &Room) -> Result<Option<i64>, DbError> {
     let mut free = of_device(to);
     free.extend(doc! {
@@ -103,22 +108,23 @@ async fn take(db: &Db, to: &DeviceAddress, room: &Room) -> Result<Option<i64>, D
 
 /// Room that turned out not to be needed, by queue.
 #[derive(Default)]
-pub(super) struct GivenBack(BTreeMap<DeviceAddress, (i64, i64)>);
+pub(super) struct Released(BTreeMap<DeviceAddress, (i64, i64)>);
 
-impl GivenBack {
+impl Released {
+    /// Adds the room of one row.
     pub(super) fn add(&mut self, to: DeviceAddress, bytes: i64) {
         let (rows, sum) = self.0.entry(to).or_default();
         (*rows, *sum) = (rows.saturating_add(1), sum.saturating_add(bytes));
     }
 
-    /// Gives it back; the queues for which that may not have gone well.
+    /// Releases the room. Returns the queues for which that may have failed.
     pub(super) async fn give(self, db: &Db) -> BTreeSet<DeviceAddress> {
         if self.0.is_empty() {
             return BTreeSet::new();
         }
         let less = |(to, (rows, bytes)): (&DeviceAddress, &(i64, i64))| Update {
             of: of_device(to),
-            change: queue::less(*rows, *bytes),
+            change: less(*rows, *bytes),
         };
         let given = db.update_each(&db.devices, self.0.iter().map(less).collect()).await;
         if given { BTreeSet::new() } else { self.0.into_keys().collect() }

@@ -1,19 +1,25 @@
 //! What a batch is decided on: lists, windows and counters, read once, and changed in memory by each message in turn.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::doc;
 use sealpost_crypto::{AccountId, DeviceAddress, UnixMillis};
-use sealpost_sabotage::{Countermeasure, without};
 
-use super::at_once;
-use crate::domain::window::{NumberState, NumberWindow};
-use crate::store::mongodb::documents::{Hot, Listing, Row, in_queue, listed};
+use crate::domain::accepting::{Accept, Decision, Place, Recipient, Refusal, Seen, decide, judge_number, size};
+use crate::domain::quotas::{Load, QueueLimits};
+use crate::domain::window::NumberWindow;
+use crate::store::mongodb::at_once::at_once;
+use crate::store::mongodb::collections::devices::{ensure, is_superseded};
+use crate::store::mongodb::collections::{listings, rows};
+use crate::store::mongodb::db::Db;
+use crate::store::mongodb::documents::accounts::{Listing, listed};
+use crate::store::mongodb::documents::devices::{Hot, in_queue};
+use crate::store::mongodb::documents::queue::Row;
 use crate::store::mongodb::error::DbError;
-use crate::store::mongodb::{Db, queue, removal, values};
-use crate::store::places::{Addressed, Load, Place, address, nobody_reached, place, size};
-use crate::store::{Accept, AcceptOutcome, QueueLimits, Refusal};
+use crate::store::mongodb::values;
+use crate::store::queue::AcceptOutcome;
 
 /// What becomes of a message.
 pub(super) enum Step {
@@ -25,28 +31,31 @@ pub(super) enum Step {
     Write(Vec<(DeviceAddress, Place)>),
 }
 
-/// See the module.
+/// What a batch is decided on.
 pub(super) struct View {
     listings: BTreeMap<AccountId, Listing>,
-    /// As read; `messages` and `bytes` with what this batch adds.
+    /// As read, except that `messages` and `bytes` include what this batch adds.
     hot: BTreeMap<DeviceAddress, Hot>,
-    /// Accounts with a document that cannot be true: only what is from or to them fails.
+    /// Accounts with a document that cannot be true. Only messages from or to them fail.
     corrupt: BTreeSet<AccountId>,
-    /// With what this batch adds.
+    /// Including what this batch adds.
     windows: HashMap<DeviceAddress, NumberWindow>,
+    /// What sender accounts have in queues, as far as it matters, including what this batch adds.
     shares: HashMap<(DeviceAddress, AccountId), Load>,
 }
 
+/// The step that refuses a message.
 fn refused(refusal: Refusal) -> Step {
     Step::Done(AcceptOutcome::Refused(refusal))
 }
 
 impl View {
+    /// Reads everything that the batch is decided on. Makes the documents of devices that have none.
     pub(super) async fn load(db: &Db, accepts: &[(&Accept, UnixMillis)]) -> Result<Self, DbError> {
         let accounts: BTreeSet<AccountId> =
             accepts.iter().flat_map(|(accept, _)| [accept.from.account, accept.send.to]).collect();
         let (listings, hot) =
-            tokio::try_join!(removal::sound_listings(db, &accounts), db.sound_hot(accounts.iter().copied()))?;
+            tokio::try_join!(listings::sound_listings(db, &accounts), db.sound_hot(accounts.iter().copied()))?;
         let ((listings, corrupt), (hot, corrupt_hot)) = (listings, hot);
         let mut view = Self { listings, hot, corrupt, windows: HashMap::new(), shares: HashMap::new() };
         let mut new = Vec::new();
@@ -66,14 +75,14 @@ impl View {
         let mut making = Vec::with_capacity(new.len());
         for (address, since) in new {
             view.hot.insert(address, Hot::new(&address, since));
-            making.push(async move { queue::ensure(db, &address, since).await });
+            making.push(async move { ensure(db, &address, since).await });
         }
         at_once(making).await.into_iter().collect::<Result<(), DbError>>()?;
         view.load_shares(db, accepts).await?;
         Ok(view)
     }
 
-    /// Counts what senders have in the queues where it could matter: in the others nobody has too much.
+    /// Counts what senders have in the queues where it could matter. In the others no sender has too much.
     async fn load_shares(&mut self, db: &Db, accepts: &[(&Accept, UnixMillis)]) -> Result<(), DbError> {
         let messages = u64::try_from(accepts.len()).unwrap_or(u64::MAX);
         let bytes = |accept: &Accept| accept.send.copies.iter().map(size).fold(0, u64::saturating_add);
@@ -99,7 +108,7 @@ impl View {
                 let (first, last) = values::addresses(sender);
                 let mut of_sender = in_queue(&address);
                 of_sender.insert("from", doc! { "$gte": first, "$lte": last });
-                let (messages, bytes) = queue::count(db, of_sender).await?;
+                let (messages, bytes) = rows::count(db, of_sender).await?;
                 let load = Load { messages: values::count(messages), bytes: values::count(bytes) };
                 Ok(((address, sender), load))
             });
@@ -108,16 +117,17 @@ impl View {
         Ok(())
     }
 
-    /// A device's document as it was read.
+    /// Returns a device's document as it was read.
     pub(super) fn hot(&self, address: &DeviceAddress) -> Option<&Hot> {
         self.hot.get(address)
     }
 
-    /// The version of a list that this batch was decided on.
+    /// Returns the version of the list that this batch was decided on.
     pub(super) fn list_version(&self, account: &AccountId) -> Option<i64> {
         self.listings.get(account).map(|listing| listing.list_version)
     }
 
+    /// Returns whether a device is in its account's current list.
     fn is_listed(&self, address: &DeviceAddress) -> Result<bool, DbError> {
         match self.listings.get(&address.account) {
             Some(listing) => Ok(listed(address.account, &listing.devices)?.contains(address)),
@@ -125,60 +135,53 @@ impl View {
         }
     }
 
-    /// See [`crate::store::QueueStore::accept`]; nothing is written before all of it is decided.
+    /// See [`QueueStore::accept`](crate::store::QueueStore::accept). Decides everything before anything is written.
     pub(super) fn decide(&mut self, accept: &Accept, now: UnixMillis) -> Result<Step, DbError> {
         if [accept.from.account, accept.send.to].iter().any(|account| self.corrupt.contains(account)) {
             return Err(DbError::Corrupt("a document has another form than it was written with"));
         }
-        let listed_sender = self.is_listed(&accept.from)?;
-        let Some(from) = self.hot.get(&accept.from).filter(|_| listed_sender) else {
+        let is_listed = self.is_listed(&accept.from)?;
+        let Some(from) = self.hot.get(&accept.from).filter(|_| is_listed) else {
             return Ok(refused(Refusal::RecipientUnknown));
         };
-        if !without(Countermeasure::ConnectionEpoch) && queue::is_superseded(from.epoch, accept.epoch)? {
+        if is_superseded(from.epoch, accept.epoch)? {
             return Ok(refused(Refusal::Superseded));
         }
         let window = match self.windows.get(&accept.from) {
             Some(window) => window.clone(),
             None => from.window()?,
         };
-        match window.state(accept.send.number) {
-            NumberState::New => {}
-            NumberState::TooOld => return Ok(refused(Refusal::NumberTooOld)),
-            NumberState::Accepted if without(Countermeasure::AcceptedNumbers) => {}
-            NumberState::Accepted => return Ok(Step::Repeated),
+        match judge_number(&window, accept.send.number) {
+            Ok(Seen::First) => {}
+            Ok(Seen::Before) => return Ok(Step::Repeated),
+            Err(refusal) => return Ok(refused(refusal)),
         }
         let Some(listing) = self.listings.get(&accept.send.to) else {
             return Ok(refused(Refusal::RecipientUnknown));
         };
         let devices = listed(accept.send.to, &listing.devices)?.into_iter().map(|address| {
-            let seen = self.hot.get(&address).map_or(0, |hot| hot.last_seen_at);
-            let dormant = now.since(values::millis(seen)) >= accept.limits.dormant_after_millis;
-            Addressed { key: (), address, dormant }
-        });
-        let addressed = match address(accept, devices) {
-            Ok(addressed) => addressed,
-            Err(refusal) => return Ok(refused(refusal)),
-        };
-        let mut places = Vec::with_capacity(addressed.len());
-        for (to, copy) in addressed {
-            let queue = self.hot.get(&to.address).map_or_else(Load::default, |hot| Load {
+            let hot = self.hot.get(&address);
+            let queue = hot.map_or_else(Load::default, |hot| Load {
                 messages: values::count(hot.messages),
                 bytes: values::count(hot.bytes),
             });
-            let share = || Ok(self.shares.get(&(to.address, accept.from.account)).copied().unwrap_or_default());
-            places.push((to.address, place::<DbError>(copy, to.dormant, &accept.limits, queue, share)?));
+            let last_seen_at = values::millis(hot.map_or(0, |hot| hot.last_seen_at));
+            Recipient { key: address, address, last_seen_at, queue }
+        });
+        let share = |to: &DeviceAddress| {
+            Ok::<Load, Infallible>(self.shares.get(&(*to, accept.from.account)).copied().unwrap_or_default())
+        };
+        let Ok(decision) = decide(accept, devices, now, share);
+        match decision {
+            Decision::Refused(refusal) => Ok(refused(refusal)),
+            Decision::Write(places) => {
+                self.add(accept, window, &places);
+                Ok(Step::Write(places))
+            }
         }
-        if let Some(refusal) = nobody_reached(&places) {
-            return Ok(refused(refusal));
-        }
-        if let Err(millis) = accept.rate {
-            return Ok(refused(Refusal::RateLimited(millis)));
-        }
-        self.add(accept, window, &places);
-        Ok(Step::Write(places))
     }
 
-    /// What the next message of this batch finds.
+    /// Adds a message to what the next messages of this batch find.
     fn add(&mut self, accept: &Accept, mut window: NumberWindow, places: &[(DeviceAddress, Place)]) {
         window.record(accept.send.number);
         self.windows.insert(accept.from, window);
@@ -195,7 +198,7 @@ impl View {
     }
 }
 
-/// A number that was accepted before: a repetition, unless a copy that still waits has other bytes.
+/// Answers a number that was accepted before: a repetition, unless a copy that still waits has other bytes.
 pub(super) async fn repeated(db: &Db, view: &View, accept: &Accept) -> Result<AcceptOutcome, DbError> {
     for copy in &accept.send.copies {
         let to = DeviceAddress { account: accept.send.to, device: copy.device, registration: copy.registration };
@@ -210,7 +213,7 @@ pub(super) async fn repeated(db: &Db, view: &View, accept: &Accept) -> Result<Ac
     Ok(AcceptOutcome::AlreadyAccepted)
 }
 
-/// The row in which a device's copy of this message waits.
+/// Returns the row in which a device's copy of this message waits.
 pub(super) async fn stored(db: &Db, to: &DeviceAddress, accept: &Accept) -> Result<Option<Row>, DbError> {
     let mut row = in_queue(to);
     row.extend(doc! { "from": values::address(&accept.from), "number": accept.send.number.0.cast_signed() });

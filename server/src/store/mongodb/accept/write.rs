@@ -1,4 +1,5 @@
-//! Writing a batch: room, copies, the look at the lists, notices, numbers. A step goes on with what the former left open.
+//! Writing a batch: room, copies, the second look at the lists, notices, numbers. Each step continues with what the
+//! former one left open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +7,20 @@ use sealpost_api::frames::{MissedReason, SendKind};
 use sealpost_api::ids::MessageNumber;
 use sealpost_crypto::{DeviceAddress, UnixMillis};
 
+use super::outcome::Outcome;
 use super::plan::{Fate, Plan};
 use super::view::View;
-use super::{Outcome, at_once, copies, numbers, room};
-use crate::store::mongodb::documents::listed;
+use super::{copies, numbers, room};
+use crate::domain::accepting::Refusal;
+use crate::store::mongodb::at_once::at_once;
+use crate::store::mongodb::collections::{listings, notices};
+use crate::store::mongodb::db::Db;
+use crate::store::mongodb::documents::accounts::listed;
 use crate::store::mongodb::error::in_part;
-use crate::store::mongodb::{Db, notices, removal};
-use crate::store::{AcceptOutcome, Refusal, reasons};
+use crate::store::queue::AcceptOutcome;
+use crate::store::reasons;
 
-/// Writes the batch; the outcomes by index. What is missing has to be decided anew.
+/// Writes the batch. Returns the outcomes by index; messages without one have to be decided again.
 pub(super) async fn write(db: &Db, view: &View, mut plans: Vec<Plan<'_>>) -> Vec<(usize, Outcome)> {
     copies::keep(db, &mut plans).await;
     let queues = |plan: &Plan<'_>| plan.copies.iter().map(|copy| copy.to).collect::<Vec<_>>();
@@ -33,15 +39,15 @@ pub(super) async fn write(db: &Db, view: &View, mut plans: Vec<Plan<'_>>) -> Vec
     outcomes.collect()
 }
 
-/// Reads the lists again, after the copies are durable: a device that is new since has no copy, so that the sender must
-/// know of it. One that became current after this look comes after the message.
+/// Reads the lists again, after the copies are durable. A device that is new since then has no copy, so the sender must
+/// know of it. A list that becomes current after this look comes after the message.
 async fn look_again(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
     let recipients: BTreeSet<_> = plans.iter().filter(|plan| plan.is_open()).map(|plan| plan.accept.send.to).collect();
-    let listings = removal::listings(db, recipients).await.map_err(in_part);
+    let current = listings::listings(db, recipients).await.map_err(in_part);
     for plan in plans.iter_mut().filter(|plan| plan.is_open()) {
         let to = plan.accept.send.to;
-        let listing = match &listings {
-            Ok(listings) => listings.get(&to),
+        let listing = match &current {
+            Ok(current) => current.get(&to),
             Err(error) => {
                 plan.end(Err(error.clone()));
                 continue;
@@ -68,7 +74,7 @@ async fn look_again(db: &Db, view: &View, plans: &mut [Plan<'_>]) {
     }
 }
 
-/// Whether a message has been decided on for this device.
+/// Returns whether a message was decided on for this device.
 fn knows(plan: &Plan<'_>, address: &DeviceAddress) -> bool {
     *address == plan.accept.from
         || plan.copies.iter().any(|copy| copy.to == *address)
@@ -76,18 +82,18 @@ fn knows(plan: &Plan<'_>, address: &DeviceAddress) -> bool {
         || plan.missed.iter().any(|missed| missed.to == *address)
 }
 
-/// What one device is told of another's messages.
+/// What one device is told about the messages of another.
 struct Told {
     to: DeviceAddress,
     from: DeviceAddress,
     reason: MissedReason,
     numbers: Vec<MessageNumber>,
     now: UnixMillis,
-    /// The plans that it comes from.
+    /// The plans that these messages belong to.
     places: Vec<usize>,
 }
 
-/// Tells the devices that get no copy, with one notice for all that one device missed of another.
+/// Writes notices for the devices that get no copy: one notice for all that one device missed of another.
 async fn tell(db: &Db, plans: &mut [Plan<'_>]) {
     let mut all: BTreeMap<(DeviceAddress, DeviceAddress, i32), Told> = BTreeMap::new();
     for (place, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.is_open()) {
