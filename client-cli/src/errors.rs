@@ -4,35 +4,35 @@ use std::borrow::Cow;
 
 use sealpost_api::problem::{ProblemClass, ProblemCode};
 use sealpost_api::username::UsernameError;
-use sealpost_client::driver::DriverError;
+use sealpost_client::driver::{DriverError, NetworkFailure};
 use sealpost_client::engine::{CommandError, EngineError, InvalidCommand};
-use sealpost_client::native::TransportError;
+use sealpost_client::front::{Reached, ServerError, Trouble};
 use sealpost_client::vault::VaultError;
 
 use crate::failure::{Exit, Failure};
 
 /// What to do about a damaged vault.
-const DAMAGED: &str = "Nothing was changed. Go on from a copy of the profile, or anew under the same name: \
+const DAMAGED: &str = "Nothing was changed. Use a copy of the profile, or start again under the same name: \
                        sealpost login NAME --new-identity --profile OTHER --server URL";
 
-/// This profile was never used.
+/// This profile has no account yet.
 pub(crate) fn no_account() -> Failure {
     Failure::new(Exit::Failed, "no_account", "this profile has no account yet")
         .hint("Make one: sealpost register NAME --server URL; or choose another profile: --profile NAME")
 }
 
-/// A name that cannot be one.
+/// A name breaks the rules for names.
 pub(crate) fn username(error: &UsernameError) -> Failure {
     Failure::new(Exit::Usage, "username_invalid", error.to_string())
 }
 
-/// Someone whom this profile has not met.
+/// This profile has not met someone of this name.
 pub(crate) fn unknown_contact(name: &str) -> Failure {
     Failure::new(Exit::Failed, "unknown_contact", format!("{name} is not known on this profile"))
         .hint("sealpost contacts lists who is; sending to someone, or verify, makes them known")
 }
 
-/// Someone whose keys are not those that were trusted.
+/// Someone's keys are not those that were trusted.
 pub(crate) fn identity_changed(name: &str) -> Failure {
     Failure::new(Exit::Identity, "identity_changed", format!("the identity of {name} has changed; nothing was sent"))
         .hint(format!(
@@ -41,26 +41,60 @@ pub(crate) fn identity_changed(name: &str) -> Failure {
         ))
 }
 
-/// A driver's error; with the network's own, which says more than that it failed.
-pub(crate) fn driver(error: &DriverError, network: Option<&TransportError>) -> Failure {
+/// The engine answered a command with another one's outcome.
+pub(crate) fn unexpected() -> Failure {
+    Failure::new(Exit::Failed, "internal", "something went wrong inside the client")
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Limit(reached) => reached.into(),
+            Trouble::Driver { error, network } => driver(&error, network.as_ref()),
+        }
+    }
+}
+
+impl From<Reached> for Failure {
+    fn from(reached: Reached) -> Self {
+        match reached {
+            Reached::TimeUp => Self::new(Exit::TimedOut, "timeout", "the time was up before the server had answered")
+                .hint("Try again, or allow more time: --timeout SECONDS"),
+            Reached::Stopped => Self::new(Exit::TimedOut, "stopped", reached.to_string()),
+        }
+    }
+}
+
+/// A driver's error, with what the network says about it.
+fn driver(error: &DriverError, network: Option<&NetworkFailure>) -> Failure {
     match error {
         DriverError::Command(CommandError::Unreachable) => unreachable(network),
         DriverError::Command(error) => command(error),
         DriverError::Engine(text) => Failure::new(Exit::Vault, "vault_failed", text.clone())
-            .hint("Look whether the disk is full, then try again."),
+            .hint("Check whether the disk is full, then try again."),
         DriverError::Stopped => Failure::new(Exit::Failed, "stopped", "the client's engine has stopped"),
     }
 }
 
-/// No way to the server.
-fn unreachable(network: Option<&TransportError>) -> Failure {
-    match network {
-        Some(error @ TransportError::Tls(_)) => Failure::new(Exit::Identity, "server_untrusted", error.to_string())
-            .hint("The server's certificate is not the one that was trusted. Do not go on unless you know why."),
-        Some(error) => Failure::new(Exit::Unreachable, "unreachable", error.to_string())
-            .hint("Look at the network and at the server's address, then try again."),
-        None => Failure::new(Exit::Unreachable, "unreachable", "the server could not be reached")
-            .hint("Look at the network and at the server's address, then try again."),
+/// The server could not be reached.
+fn unreachable(network: Option<&NetworkFailure>) -> Failure {
+    if let Some(NetworkFailure::Untrusted(text)) = network {
+        return Failure::new(Exit::Identity, "server_untrusted", text.clone())
+            .hint("The server's certificate is not the one that was trusted. Do not go on unless you know why.");
+    }
+    let text = network.map_or_else(|| "the server could not be reached".to_owned(), ToString::to_string);
+    Failure::new(Exit::Unreachable, "unreachable", text)
+        .hint("Check the network and the server's address, then try again.")
+}
+
+/// The remembered server cannot be used.
+pub(crate) fn server(error: &ServerError) -> Failure {
+    match error {
+        ServerError::Url(error) => Failure::new(Exit::Usage, "server_url", error.to_string()),
+        ServerError::Authority(_) => {
+            Failure::new(Exit::Vault, "vault_damaged", "the pinned certificate in the vault can't be read")
+        }
+        ServerError::Transport(error) => Failure::new(Exit::Identity, "server_untrusted", error.to_string()),
     }
 }
 
@@ -76,19 +110,19 @@ fn command(error: &CommandError) -> Failure {
         CommandError::Superseded => Failure::new(Exit::Failed, "superseded", error.to_string())
             .hint("Is a copy of this profile in use elsewhere? One profile belongs to one machine."),
         CommandError::BadAnswer => Failure::new(Exit::Failed, "bad_answer", error.to_string())
-            .hint("Either the server is of another version, or somebody meddles with what it says."),
+            .hint("Either the server is of another version, or somebody changes what it says."),
         CommandError::Internal => Failure::new(Exit::Failed, "internal", error.to_string()),
     }
 }
 
-/// The server said no.
+/// The server refused.
 pub(crate) fn refused(code: ProblemCode, retry_after: Option<u64>) -> Failure {
     let failure = Failure::new(Exit::Refused, code.as_str(), code.title());
     match (code, code.class()) {
-        (ProblemCode::LoginFailed | ProblemCode::PasswordWrong, _) => failure.hint("Look at name and password."),
+        (ProblemCode::LoginFailed | ProblemCode::PasswordWrong, _) => failure.hint("Check name and password."),
         (ProblemCode::UsernameTaken, _) => failure.hint("Choose another name, or log in: sealpost login NAME"),
-        (ProblemCode::InviteInvalid, _) => failure.hint("Ask whoever runs the server for an invite: --invite CODE"),
-        (ProblemCode::RecipientUnknown | ProblemCode::NotFound, _) => failure.hint("Look at how the name is spelt."),
+        (ProblemCode::InviteInvalid, _) => failure.hint("Ask the server's operator for an invite: --invite CODE"),
+        (ProblemCode::RecipientUnknown | ProblemCode::NotFound, _) => failure.hint("Check how the name is spelt."),
         (_, ProblemClass::Limit | ProblemClass::Server) => match retry_after {
             Some(millis) => failure.hint(format!("Try again in {} s.", millis.div_ceil(1000))),
             None => failure.hint("Try again later."),
@@ -97,7 +131,7 @@ pub(crate) fn refused(code: ProblemCode, retry_after: Option<u64>) -> Failure {
     }
 }
 
-/// Asked for something that cannot be.
+/// A command cannot be carried out as given.
 fn invalid(error: InvalidCommand) -> Failure {
     let plain = |exit, code: &'static str| Failure::new(exit, code, error.to_string());
     match error {
@@ -137,7 +171,7 @@ pub(crate) fn engine(error: &EngineError) -> Failure {
     }
 }
 
-/// The vault can't be used. Each reason has its own code, because each asks for something else.
+/// The vault can't be used. Each reason has its own code, because each has another remedy.
 pub(crate) fn vault(error: &VaultError) -> Failure {
     let (code, hint): (&'static str, Cow<'static, str>) = match error {
         VaultError::Locked => ("vault_locked", "Try another passphrase. Nobody can reset it.".into()),
@@ -147,22 +181,25 @@ pub(crate) fn vault(error: &VaultError) -> Failure {
         ),
         VaultError::KeyringUnavailable { .. } => (
             "keyring_unavailable",
-            "Start the desktop's key ring (Secret Service) and unlock it; for a new profile a passphrase does as well: \
-             leave --keyring out."
+            "Start the desktop's key ring (Secret Service) and unlock it; a new profile can use a passphrase \
+             instead: leave --keyring out."
                 .into(),
         ),
         VaultError::LooseMode { path, wanted } => {
-            ("loose_mode", format!("If nobody had a reason to touch it: chmod {wanted:o} '{path}'").into())
+            ("loose_mode", format!("Unless somebody had a reason to change it: chmod {wanted:o} '{path}'").into())
         }
         VaultError::Newer { .. } => {
             ("vault_newer", "Nothing was changed. Use the version of sealpost that wrote it, or a newer one.".into())
         }
         VaultError::Damaged { .. } => ("vault_damaged", DAMAGED.into()),
-        VaultError::InUse => {
-            ("vault_in_use", "End whatever else has this profile's vault.db open, such as a backup, then try again.".into())
+        VaultError::InUse => (
+            "vault_in_use",
+            "End the other program that has this profile's vault.db open, such as a backup, then try again.".into(),
+        ),
+        VaultError::Exists => {
+            ("vault_exists", "Nothing was overwritten. Choose another profile: --profile NAME".into())
         }
-        VaultError::Exists => ("vault_exists", "Nothing was overwritten. Choose another profile: --profile NAME".into()),
-        _ => ("vault_failed", "Look whether the disk is full, then try again.".into()),
+        _ => ("vault_failed", "Check whether the disk is full, then try again.".into()),
     };
     Failure::new(Exit::Vault, code, error.to_string()).hint(hint)
 }

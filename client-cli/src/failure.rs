@@ -25,7 +25,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the number.
     pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Failed => 1,
@@ -56,23 +56,23 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure without a hint.
+    /// Makes a failure without a hint.
     pub(crate) fn new(exit: Exit, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { exit, code: code.into(), message: message.into(), hint: None, quiet: false }
     }
 
-    /// The same with what to do next.
+    /// Adds what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Something outside of Sealpost failed, such as reading a file.
+    /// Makes the failure of something outside of Sealpost, such as reading a file.
     pub(crate) fn io(what: &str, error: &std::io::Error) -> Self {
         Self::new(Exit::Failed, "io", format!("{what}: {error}"))
     }
 
-    /// The object that `--json` prints on stderr.
+    /// Returns the object that `--json` prints on stderr.
     pub(crate) fn json(&self) -> String {
         #[derive(Serialize)]
         struct Inner<'a> {
@@ -88,7 +88,7 @@ impl Failure {
         crate::sanitise::escape_json(&serde_json::to_string(&outer).unwrap_or_default())
     }
 
-    /// Says it on stderr, as the user asked for it.
+    /// Prints it on stderr: as JSON, or for people unless it is quiet.
     pub(crate) fn report(&self, json: bool) {
         if json {
             eprintln!("{}", self.json());

@@ -1,4 +1,5 @@
-//! Files and folders that nobody else may read: created 0600 and 0700, and refused when an existing one is looser.
+//! Files and folders that only their owner may read: created 0600 and 0700, and refused when an existing one has a
+//! looser mode.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -63,7 +64,7 @@ pub(crate) fn refuse_loose(path: &Path, remedy: &str) -> Result<(), Failure> {
         "loose_mode",
         format!("{} has mode {mode:03o}: other users of this machine may use it", path.display()),
     )
-    .hint(format!("If nobody had a reason to touch it: {remedy} '{}'", path.display())))
+    .hint(format!("Unless somebody had a reason to change it: {remedy} '{}'", path.display())))
 }
 
 /// Reads a secret from a file, or from standard input for `-`. One line ending at the end is not part of it.

@@ -1,4 +1,4 @@
-//! What every command asks for before anything else, so that no secret leaves the process by accident.
+//! What every command does before anything else, so that no secret leaves the process by accident.
 
 use std::io::Write as _;
 use std::panic::{self, PanicHookInfo};
@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, setrlimit, umask};
 /// Makes new files private, forbids core dumps (they would hold keys, texts and passwords), and keeps texts out of what a
 /// panic says.
 pub(crate) fn begin() {
-    // Whatever is created, by us or by a library, is for this user alone.
+    // Files that this program or a library creates are for this user alone.
     umask(rustix::fs::Mode::from_raw_mode(0o077));
     if forbid_cores().is_err() {
         let _told = writeln!(std::io::stderr(), "sealpost: core dumps could not be forbidden");
@@ -18,13 +18,13 @@ pub(crate) fn begin() {
 
 fn forbid_cores() -> rustix::io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // Where a program collects cores the limit does not count, and this does.
+    // A program that collects cores is not bound by the limit; this stops it.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
 }
 
-/// A panic says where it happened and no more: its text may hold what somebody wrote.
+/// Says where a panic happened, and no more: its text may hold what somebody wrote.
 fn say_where(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
     let _told = writeln!(std::io::stderr(), "sealpost: failed unexpectedly{place}; this is a bug, please report it");
@@ -34,7 +34,7 @@ fn say_where(panic: &PanicHookInfo<'_>) {
 mod tests {
     const PANICS: &str = "SEALPOST_TEST_PANICS";
 
-    /// In a process of its own, this very test called again: the hook is for all of it.
+    /// Runs this test again in a process of its own, because the hook holds for the whole process.
     #[test]
     fn a_panic_is_told_by_its_place_and_not_by_what_was_written() {
         if let Ok(payload) = std::env::var(PANICS) {

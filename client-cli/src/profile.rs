@@ -1,4 +1,4 @@
-//! One profile's folder: where its files are, and who may use it now.
+//! One profile's folder: where its files are, and which process may use it now.
 //!
 //! One process owns a profile. It holds an exclusive `flock` on a lock file, which the system releases when the process
 //! ends in any way, so that there is no stale lock to clean up.
@@ -25,14 +25,14 @@ pub(crate) struct Profile {
     folder: PathBuf,
 }
 
-/// The right to use a profile's vault, as long as it lives.
+/// The right to use a profile's vault. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct ProfileLock {
     _file: File,
 }
 
 impl Profile {
-    /// The profile of this name; nothing is made or opened yet.
+    /// Returns the profile of this name. Nothing is made or opened yet.
     pub(crate) fn new(data: Option<&Path>, name: &str) -> Result<Self, Failure> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if name.is_empty() || name.len() > NAME_MAX_BYTES || name.starts_with('.') || !name.bytes().all(plain) {
@@ -55,22 +55,22 @@ impl Profile {
         Ok(Self { folder: data.join(name) })
     }
 
-    /// Where the vault lies.
+    /// Returns the vault's path.
     pub(crate) fn vault(&self) -> PathBuf {
         self.folder.join("vault.db")
     }
 
-    /// What the key ring shows beside the vault's key, and finds it by.
+    /// Returns the label under which the key ring keeps the vault's key.
     pub(crate) fn label(&self) -> String {
         format!("Sealpost profile {}", self.folder.display())
     }
 
-    /// Whether a register or login ever began here.
+    /// Returns whether a registration or a login ever began here.
     pub(crate) fn exists(&self) -> bool {
         self.vault().exists()
     }
 
-    /// Makes the folders, private, if they are absent.
+    /// Makes the folders for their owner alone, if they are absent.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         if let Some(data) = self.folder.parent() {
             files::private_folder(data)?;
@@ -78,7 +78,7 @@ impl Profile {
         files::private_folder(&self.folder)
     }
 
-    /// The lock, unless another process has it.
+    /// Takes the lock. Returns `None` if another process has it.
     pub(crate) fn try_lock(&self) -> Result<Option<ProfileLock>, Failure> {
         let file = files::private_file(&self.folder.join("lock"))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -88,8 +88,8 @@ impl Profile {
         }
     }
 
-    /// Where an owner that serves others listens: in the folder, or where a note in the folder says, when that path is too
-    /// long for a socket.
+    /// Returns the path at which an owner that serves others listens: in the folder, or where a note in the folder says,
+    /// when that path is too long for a socket.
     pub(crate) fn socket(&self) -> Option<PathBuf> {
         let direct = self.folder.join("socket");
         if direct.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {
@@ -100,7 +100,7 @@ impl Profile {
             .then(|| PathBuf::from(OsStr::from_bytes(&noted)))
     }
 
-    /// Chooses a path to listen at, and notes it where it is not in the folder. Only the owner may call this.
+    /// Chooses a path to listen at, and notes it if it is not in the folder. Only the owner may call this.
     pub(crate) fn new_socket(&self) -> Result<PathBuf, Failure> {
         let direct = self.folder.join("socket");
         if direct.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// What is faster needs no words.
+/// Nothing is said about what ends sooner.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// A line that appears if it lives for more than a second, and is gone when it is dropped.
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts with this text, or does nothing where nobody is to be told.
+    /// Shows this text after a second, or does nothing where nobody is to be told.
     pub(crate) fn start(text: &'static str, wanted: bool) -> Self {
         if !wanted || !std::io::stderr().is_terminal() {
             return Self { running: None };

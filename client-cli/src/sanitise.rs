@@ -1,12 +1,12 @@
 //! Makes hidden characters visible in text that a peer controls.
 //!
 //! A terminal obeys control characters, and bidirectional controls and other invisible format characters reorder or hide
-//! what a person reads. So none of them is ever printed: at a terminal each is shown as an escape (`\u{202e}`), and in JSON
+//! what a person reads. So they are never printed: at a terminal each is shown as an escape (`\u{202e}`), and in JSON
 //! as `\uXXXX`, which a parser turns back into the very same text.
 
 use std::fmt::Write as _;
 
-/// Text for a terminal: one line, nothing in it is obeyed, reordered or hidden.
+/// Returns text for a terminal: one line, in which nothing is obeyed, reordered or hidden.
 ///
 /// Joiners stay where two letters or symbols beyond ASCII meet, because Persian, Indic scripts and emoji need them there and
 /// there they can neither split nor imitate an ASCII word.
@@ -31,7 +31,7 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-/// JSON with every hidden character escaped. Such characters only occur inside its strings, where `\uXXXX` means the same.
+/// Escapes every hidden character in JSON. Such characters only occur inside its strings, where `\uXXXX` means the same.
 pub(crate) fn escape_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
@@ -47,14 +47,14 @@ pub(crate) fn escape_json(json: &str) -> String {
     escaped
 }
 
-/// Whether a joiner may stand beside this.
+/// Returns whether a joiner may stand beside this character.
 fn joins(neighbour: Option<char>) -> bool {
     neighbour.is_some_and(|character| {
         !character.is_ascii() && !character.is_whitespace() && (!is_hidden(character) || character == '\u{fe0f}')
     })
 }
 
-/// Whether a terminal would obey the character, or show nothing for it: C0, C1 and DEL, Unicode's format characters (class
+/// Returns whether a terminal would obey the character, or show nothing for it: C0, C1 and DEL, Unicode's format characters (class
 /// Cf, among them the bidirectional controls), line and paragraph separators, fillers, and the tag block.
 const fn is_hidden(character: char) -> bool {
     matches!(

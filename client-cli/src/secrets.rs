@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use crate::failure::{Exit, Failure};
 use crate::files;
 
-/// Whether a person can be asked: both ends of the conversation are terminals.
+/// Returns whether a person can be asked: both ends of the conversation are terminals.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Whether a person can be asked for something hidden. That is read from the terminal itself, so standard input may be a
+/// Returns whether a person can be asked for something hidden. That is read from the terminal itself, so standard input may be a
 /// text (`echo report | sealpost send bob -`).
 fn can_ask_hidden() -> bool {
     io::stderr().is_terminal() && std::fs::File::open("/dev/tty").is_ok()
@@ -28,7 +28,7 @@ fn ask_hidden(prompt: &str) -> Result<Zeroizing<String>, Failure> {
         .map_err(|error| Failure::io("cannot read from the terminal", &error))
 }
 
-/// Asks twice, until both are the same.
+/// Asks twice until both answers are the same, at most three times.
 fn ask_twice(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     for _ in 0..3 {
         let first = ask_hidden(prompt)?;
@@ -70,7 +70,7 @@ fn say_unfinished(sentence: &str) {
     let _ = write!(stderr, "{sentence}").and_then(|()| stderr.flush());
 }
 
-/// What a password is for.
+/// Whether a secret exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// It exists; asked for once.
@@ -79,7 +79,7 @@ pub(crate) enum Purpose {
     New,
 }
 
-/// The account's password.
+/// Reads the account's password from a file, or asks for it.
 pub(crate) fn password(file: Option<&Path>, purpose: Purpose, prompt: &str) -> Result<Password, Failure> {
     let text = if let Some(file) = file {
         files::read_secret(file)?
@@ -102,7 +102,7 @@ pub(crate) fn password(file: Option<&Path>, purpose: Purpose, prompt: &str) -> R
     Ok(password)
 }
 
-/// The vault's passphrase.
+/// Reads the vault's passphrase from a file, or asks for it.
 pub(crate) fn passphrase(file: Option<&PathBuf>, purpose: Purpose) -> Result<Zeroizing<String>, Failure> {
     let text = if let Some(file) = file {
         files::read_secret(file)?
@@ -123,7 +123,7 @@ pub(crate) fn passphrase(file: Option<&PathBuf>, purpose: Purpose) -> Result<Zer
     };
     if purpose == Purpose::New && text.is_empty() {
         return Err(Failure::new(Exit::Usage, "passphrase_empty", "an empty passphrase protects nothing")
-            .hint("Choose one, or let the desktop's key ring keep the key: --keyring"));
+            .hint("Choose a passphrase, or keep the key in the desktop's key ring: --keyring"));
     }
     Ok(text)
 }

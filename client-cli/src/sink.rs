@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::rc::Rc;
 
 use crate::failure::{Exit, Failure};
-use crate::socket::server::PeerSink;
-use crate::task::Line;
+use crate::line::Line;
+use crate::socket::peer::Peer;
 
 /// Takes results. A batch counts as shown once [`Sink::lines`] has returned.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(crate) enum Sink {
         quiet: bool,
     },
     /// Another process.
-    Peer(PeerSink),
+    Peer(Peer),
     /// A place in this process's memory, for commands that are made of others.
     Collected(Rc<RefCell<Vec<Line>>>),
 }
@@ -40,7 +40,12 @@ impl Sink {
         }
     }
 
-    /// Returns when nobody is there any more to print for; for standard output never, since only writing tells.
+    /// Writes one line and flushes it.
+    pub(crate) async fn line(&self, line: Line) -> Result<(), Failure> {
+        self.lines(&[line]).await
+    }
+
+    /// Returns when nobody is there any more to print for. For standard output it never returns: only writing tells.
     pub(crate) async fn closed(&self) {
         match self {
             Self::Stdout { .. } | Self::Collected(_) => std::future::pending().await,
@@ -48,14 +53,14 @@ impl Sink {
         }
     }
 
-    /// Writes one line and flushes it.
-    pub(crate) async fn line(&self, line: Line) -> Result<(), Failure> {
-        self.lines(&[line]).await
+    /// Returns whether a person reads what this process prints.
+    pub(crate) const fn is_for_a_person(&self) -> bool {
+        matches!(self, Self::Stdout { json: false, quiet: false })
     }
 }
 
-/// Writes to standard output and flushes, so that what returns was handed to whoever reads.
-pub(crate) fn print(lines: &[Line], json: bool) -> Result<(), Failure> {
+/// Writes to standard output and flushes it.
+fn print(lines: &[Line], json: bool) -> Result<(), Failure> {
     let mut text = String::new();
     for line in lines {
         let shown = if json { &line.json } else { &line.text };
@@ -68,7 +73,7 @@ pub(crate) fn print(lines: &[Line], json: bool) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
         let mut failure =
             Failure::new(Exit::Failed, "output", format!("standard output could not be written: {error}"));
-        // Whoever closed the pipe (`| head -1`) has all it wanted.
+        // A reader that closed the pipe (`| head -1`) has all it wanted.
         failure.quiet = error.kind() == io::ErrorKind::BrokenPipe;
         failure
     })

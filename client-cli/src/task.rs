@@ -5,89 +5,116 @@
 
 use std::time::Duration;
 
-use sealpost_api::password::Password;
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// One command, complete.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(tag = "task", rename_all = "snake_case")]
-pub(crate) enum Task {
-    /// Make an account.
-    Register { name: String, password: Password, invite: Option<String> },
-    /// Log in.
-    Login { name: String, password: Password, new_identity: bool },
-    /// End the session.
-    Logout,
-    /// Change the password.
-    ChangePassword { old: Password, new: Password },
-    /// Delete the account.
-    DeleteAccount { password: Password },
-    /// Fetch what the server holds.
-    Export,
-    /// Send a text. The token is drawn by an asker, so that it may ask again when the owner was killed, without a second
-    /// message.
-    Send { name: String, text: String, verified: bool, token: Option<[u8; 16]> },
-    /// Print what was not printed yet.
-    Receive { follow: bool, max: Option<u64> },
-    /// Both sides' messages.
-    History { name: String, since: Option<u64>, limit: Option<u64> },
-    /// The people known.
-    Contacts,
-    /// A safety number.
-    Verify { name: String, mark: bool, accept: bool },
-    /// Account, device, keys.
-    Whoami,
-    /// The device list.
-    Devices,
-    /// Remove a device.
-    RemoveDevice { id: u8 },
-    /// The log-ins.
-    Sessions,
-    /// End one of them.
-    EndSession { id: String },
-    /// End them all.
-    EndAllSessions,
-    /// The prekeys.
-    Keys { rotate: bool },
-    /// Connection and outbox.
-    Status,
+use crate::failure::Failure;
+use crate::job::Job;
+use crate::owner::Owner;
+use crate::sink::Sink;
+
+/// What a task cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// The vault alone.
+    Vault,
+    /// The server that the profile knows.
+    Server,
+    /// A server, which may be another one than before: a registration or a login.
+    AnyServer,
 }
 
-/// A task and how long it may take.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Request {
-    /// What to do.
-    pub(crate) task: Task,
+/// One command's work, complete. Its fields are its form on the socket.
+pub(crate) trait Task: Serialize + DeserializeOwned + 'static {
+    /// Its name on the socket. It never changes.
+    const NAME: &'static str;
+    /// What it cannot do without.
+    const NEEDS: Needs = Needs::Server;
+    /// Whether a signal that stops it ends it well.
+    const MAY_BE_STOPPED: bool = false;
+
+    /// Returns whether it goes on until it is stopped. Then it has no time limit unless one is asked for, and this process
+    /// carries out other commands of the profile meanwhile.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
+    /// Prepares it to be asked of another process, which may die while it carries it out.
+    fn leave(&mut self) {}
+
+    /// Carries it out.
+    async fn perform(&self, job: &Job<'_>) -> Result<(), Failure>;
+}
+
+/// A task and how long it may take, as it goes over the socket.
+#[derive(Serialize)]
+pub(crate) struct Request<'a, T> {
+    task: Named<'a, T>,
     /// From now, in ms; `None` for as long as it takes.
-    pub(crate) timeout_millis: Option<u64>,
+    timeout_millis: Option<u64>,
 }
 
-impl Request {
-    /// The task, to be done within this time.
-    pub(crate) fn new(task: Task, timeout: Option<Duration>) -> Self {
-        Self { task, timeout_millis: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)) }
-    }
+#[derive(Serialize)]
+struct Named<'a, T> {
+    task: &'static str,
+    #[serde(flatten)]
+    fields: &'a T,
+}
 
-    /// How long it may take.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.timeout_millis.map(Duration::from_millis)
+impl<'a, T: Task> Request<'a, T> {
+    /// Asks for a task, to be done within this time.
+    pub(crate) fn new(task: &'a T, timeout: Option<Duration>) -> Self {
+        let timeout_millis = timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        Self { task: Named { task: T::NAME, fields: task }, timeout_millis }
     }
 }
 
-/// One result, in both of its forms; whoever prints it chooses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
-    /// One JSON object without line breaks or hidden characters.
-    pub(crate) json: String,
-    /// For people, sanitised; empty when there is nothing to say.
-    pub(crate) text: String,
+/// A kind of task that an owner carries out for others.
+pub(crate) struct Entry {
+    /// Its name on the socket.
+    pub(crate) name: &'static str,
+    perform: Perform,
 }
 
-impl Line {
-    /// A line of this object and text.
-    pub(crate) fn new(object: &impl Serialize, text: impl Into<String>) -> Self {
-        // Only maps with other keys than strings fail to serialise, and there are none.
-        let json = serde_json::to_string(object).unwrap_or_default();
-        Self { json: crate::sanitise::escape_json(&json), text: text.into() }
+type Perform = for<'a> fn(&'a [u8], &'a Owner, &'a Sink) -> LocalBoxFuture<'a, Performed>;
+/// The outcome of a task, or why its request was not understood.
+type Performed = Result<Result<(), Failure>, serde_json::Error>;
+
+impl Entry {
+    /// Returns the entry of a kind of task.
+    pub(crate) const fn of<T: Task>() -> Self {
+        Self { name: T::NAME, perform: |request, owner, sink| perform::<T>(request, owner, sink).boxed_local() }
     }
+}
+
+/// Carries out a request of another process.
+///
+/// # Errors
+/// When it is not understood.
+pub(crate) async fn carry_out(tasks: &[Entry], request: &[u8], owner: &Owner, sink: &Sink) -> Performed {
+    #[derive(Deserialize)]
+    struct Head {
+        task: Name,
+    }
+    #[derive(Deserialize)]
+    struct Name {
+        task: String,
+    }
+    let name = serde_json::from_slice::<Head>(request)?.task.task;
+    let Some(entry) = tasks.iter().find(|entry| entry.name == name) else {
+        return Err(serde::de::Error::custom(format_args!("there is no task {name:?}")));
+    };
+    (entry.perform)(request, owner, sink).await
+}
+
+async fn perform<T: Task>(request: &[u8], owner: &Owner, sink: &Sink) -> Performed {
+    #[derive(Deserialize)]
+    struct Body<T> {
+        task: T,
+        timeout_millis: Option<u64>,
+    }
+    let Body::<T> { task, timeout_millis } = serde_json::from_slice(request)?;
+    let job = Job::new(owner, timeout_millis.map(Duration::from_millis), sink);
+    Ok(task.perform(&job).await)
 }

@@ -1,56 +1,111 @@
 //! `sessions`.
 
+use clap::{Args, Subcommand};
 use sealpost_api::encoding::B64;
 use sealpost_api::ids::SessionId;
 use sealpost_client::engine::{Command, Outcome, SessionRow};
 use serde::{Deserialize, Serialize};
 
-use super::account::unexpected;
-use super::outbox;
+use crate::errors;
 use crate::failure::{Exit, Failure};
-use crate::limit::Limit;
-use crate::owner::Owner;
-use crate::sink::Sink;
-use crate::task::Line;
+use crate::front::Front;
+use crate::job::Job;
+use crate::line::Line;
+use crate::run::Run;
+use crate::task::Task;
 use crate::time::utc;
 
-/// Lists the account's log-ins.
-pub(crate) async fn list(owner: &Owner, limit: &Limit, sink: &Sink) -> Result<(), Failure> {
-    owner.account().await?;
-    let Outcome::Sessions(sessions) = owner.command(limit, Command::ListSessions).await? else {
-        return Err(unexpected());
-    };
-    let lines: Vec<_> = sessions.iter().map(line).collect();
-    sink.lines(&lines).await?;
-    outbox::flush(owner, limit, sink).await
+/// The account's logins
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    #[command(subcommand)]
+    action: Option<Action>,
 }
 
-/// Ends one.
-pub(crate) async fn end(owner: &Owner, limit: &Limit, sink: &Sink, id: &str) -> Result<(), Failure> {
-    let session = B64::<SessionId>::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(id))
-        .map_err(|_| {
-            Failure::new(Exit::Usage, "session_id", "this is no session's id").hint("sealpost sessions lists them")
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// End a login, or all of them
+    End {
+        /// The session's id, as `sessions` prints it
+        #[arg(required_unless_present = "all", allow_hyphen_values = true)]
+        id: Option<String>,
+        /// End all of them, this one too
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+impl Run for Sessions {
+    async fn run(self, front: &Front) -> Result<(), Failure> {
+        match self.action {
+            None => front.perform(List {}).await,
+            Some(Action::End { id: Some(id), .. }) => front.perform(End { id }).await,
+            Some(Action::End { id: None, .. }) => front.perform(EndAll {}).await,
+        }
+    }
+}
+
+/// Lists the account's logins.
+#[derive(Serialize, Deserialize)]
+pub(super) struct List {}
+
+impl Task for List {
+    const NAME: &'static str = "sessions";
+
+    async fn perform(&self, job: &Job<'_>) -> Result<(), Failure> {
+        job.account().await?;
+        let Outcome::Sessions(sessions) = job.command(Command::ListSessions).await? else {
+            return Err(errors::unexpected());
+        };
+        let lines: Vec<_> = sessions.iter().map(line).collect();
+        job.lines(&lines).await?;
+        job.flush().await
+    }
+}
+
+/// Ends one login.
+#[derive(Serialize, Deserialize)]
+pub(super) struct End {
+    id: String,
+}
+
+impl Task for End {
+    const NAME: &'static str = "end_session";
+
+    async fn perform(&self, job: &Job<'_>) -> Result<(), Failure> {
+        let id = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&self.id);
+        let session = B64::<SessionId>::deserialize(id).map_err(|_| {
+            Failure::new(Exit::Usage, "session_id", "this is not the id of a session")
+                .hint("sealpost sessions lists them")
         })?;
-    owner.account().await?;
-    ended(owner.command(limit, Command::EndSession(session.0)).await?, sink).await
+        job.account().await?;
+        ended(job.command(Command::EndSession(session.0)).await?, job).await
+    }
 }
 
-/// Ends them all, this one too.
-pub(crate) async fn end_all(owner: &Owner, limit: &Limit, sink: &Sink) -> Result<(), Failure> {
-    owner.account().await?;
-    let outcome = owner.command(limit, Command::EndAllSessions).await?;
-    owner.note_logged_out(true).await?;
-    ended(outcome, sink).await
+/// Ends all logins, this one too.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EndAll {}
+
+impl Task for EndAll {
+    const NAME: &'static str = "end_all_sessions";
+
+    async fn perform(&self, job: &Job<'_>) -> Result<(), Failure> {
+        job.account().await?;
+        let outcome = job.command(Command::EndAllSessions).await?;
+        job.client().note_logged_out(true).await?;
+        ended(outcome, job).await
+    }
 }
 
-async fn ended(outcome: Outcome, sink: &Sink) -> Result<(), Failure> {
+async fn ended(outcome: Outcome, job: &Job<'_>) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Object {
         event: &'static str,
         ended: u32,
     }
-    let Outcome::Ended(ended) = outcome else { return Err(unexpected()) };
-    sink.line(Line::new(&Object { event: "sessions_ended", ended }, format!("{ended} ended"))).await
+    let Outcome::Ended(ended) = outcome else { return Err(errors::unexpected()) };
+    job.line(Line::new(&Object { event: "sessions_ended", ended }, format!("{ended} ended"))).await
 }
 
 fn line(session: &SessionRow) -> Line {

@@ -1,21 +1,56 @@
-//! `status` and `keys`.
+//! `status`.
 
 use std::fmt::Write as _;
 
-use sealpost_client::engine::{Command, Outcome};
-use serde::Serialize;
+use clap::Args;
+use sealpost_client::engine::{AccountInfo, OutboxEntry};
+use sealpost_client::front::Outbox;
+use serde::{Deserialize, Serialize};
 
-use super::account::unexpected;
-use super::outbox;
 use crate::failure::{Exit, Failure};
-use crate::limit::Limit;
-use crate::owner::Owner;
-use crate::sink::Sink;
-use crate::task::Line;
+use crate::front::Front;
+use crate::job::Job;
+use crate::line::Line;
+use crate::run::Run;
+use crate::sanitise::visible;
+use crate::task::Task;
 use crate::time::utc;
 
-/// Connects, sends what waits, and says how things stand. Without the server it says what the vault knows, and exits 3.
-pub(crate) async fn status(owner: &Owner, limit: &Limit, sink: &Sink) -> Result<(), Failure> {
+/// Connection, outbox, and anything that needs attention; without the server (3) what the vault knows
+#[derive(Debug, Args, Serialize, Deserialize)]
+pub(crate) struct Status {}
+
+impl Run for Status {
+    async fn run(self, front: &Front) -> Result<(), Failure> {
+        front.perform(self).await
+    }
+}
+
+impl Task for Status {
+    const NAME: &'static str = "status";
+
+    /// Connects, sends what waits, and says how things stand. Without the server it says what the vault knows, and fails.
+    async fn perform(&self, job: &Job<'_>) -> Result<(), Failure> {
+        let account = job.account().await?;
+        let mut outbox = Outbox::watch(job.client());
+        let connected = job.go_online().await;
+        if connected.is_ok() {
+            outbox.settle(&job.limit, async |settled| job.settled(settled).await).await?;
+        }
+        let (status, waiting) =
+            job.client().query(|engine, context| Ok((engine.status(context)?, engine.outbox()))).await?;
+        let mut lines = vec![line(&account, job.owner.server.as_deref(), &status)];
+        lines.extend(waiting.iter().map(waiting_line));
+        job.lines(&lines).await?;
+        connected.map_err(|trouble| {
+            let failure = Failure::from(trouble);
+            // The status says it already.
+            Failure { quiet: failure.exit == Exit::Unreachable, ..failure }
+        })
+    }
+}
+
+fn line(account: &AccountInfo, server: Option<&str>, status: &sealpost_client::engine::Status) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {
         event: &'static str,
@@ -30,26 +65,10 @@ pub(crate) async fn status(owner: &Owner, limit: &Limit, sink: &Sink) -> Result<
         recovering: bool,
         lost_numbers: Vec<u64>,
     }
-    #[derive(Serialize)]
-    struct Waiting<'a> {
-        event: &'static str,
-        to: &'a str,
-        message_id: String,
-        sent_at: u64,
-        number: Option<u64>,
-    }
-    let account = owner.account().await?;
-    let events = owner.driver.events();
-    let connected = owner.go_online(limit).await;
-    if connected.is_ok() {
-        outbox::settle(owner, limit, sink, events).await?;
-    }
-    let (status, waiting) = owner.query(|engine, context| Ok((engine.status(context)?, engine.outbox()))).await?;
-    let server = owner.server.as_deref();
     let mut text = format!(
         "{} on {}: {}, {}; {} to be sent, {} to be printed",
         account.username,
-        crate::sanitise::visible(server.unwrap_or("no server")),
+        visible(server.unwrap_or("no server")),
         if status.logged_in { "logged in" } else { "logged out" },
         if status.online { "online" } else { "offline" },
         status.outbox,
@@ -77,55 +96,25 @@ pub(crate) async fn status(owner: &Owner, limit: &Limit, sink: &Sink) -> Result<
         recovering: status.recovering,
         lost_numbers: status.lost_numbers.iter().map(|number| number.0).collect(),
     };
-    let mut lines = vec![Line::new(&object, text)];
-    lines.extend(waiting.iter().map(|entry| {
-        let object = Waiting {
-            event: "waiting",
-            to: entry.to.as_str(),
-            message_id: entry.message_id.to_string(),
-            sent_at: entry.sent_at.0,
-            number: entry.number.map(|number| number.0),
-        };
-        Line::new(&object, format!("  to {}, written {}", entry.to, utc(entry.sent_at.0)))
-    }));
-    sink.lines(&lines).await?;
-    match connected {
-        Ok(()) => Ok(()),
-        Err(tried) => {
-            let failure = tried.explained(owner);
-            // It has been said already.
-            Err(Failure { quiet: failure.exit == Exit::Unreachable, ..failure })
-        }
-    }
+    Line::new(&object, text)
 }
 
-/// The prekeys that the server holds for this device; with `rotate` a new signed one.
-pub(crate) async fn keys(owner: &Owner, limit: &Limit, sink: &Sink, rotate: bool) -> Result<(), Failure> {
+/// A message that waits in the outbox.
+fn waiting_line(entry: &OutboxEntry) -> Line {
     #[derive(Serialize)]
-    struct Object {
+    struct Object<'a> {
         event: &'static str,
-        key_epoch: u32,
-        one_time_left: u32,
-        signed_prekey_id: u32,
-        signed_prekey_expires_at: u64,
+        to: &'a str,
+        message_id: String,
+        sent_at: u64,
+        number: Option<u64>,
     }
-    owner.account().await?;
-    let command = if rotate { Command::RotateKeys } else { Command::KeyStatus };
-    let Outcome::Keys(keys) = owner.command(limit, command).await? else { return Err(unexpected()) };
-    let text = format!(
-        "signed prekey {}{}, good until {}; {} one-time prekeys left",
-        keys.signed_prekey_id,
-        if rotate { " (new)" } else { "" },
-        utc(keys.signed_prekey_expires_at.0),
-        keys.one_time_left
-    );
     let object = Object {
-        event: if rotate { "keys_rotated" } else { "keys" },
-        key_epoch: keys.key_epoch,
-        one_time_left: keys.one_time_left,
-        signed_prekey_id: keys.signed_prekey_id,
-        signed_prekey_expires_at: keys.signed_prekey_expires_at.0,
+        event: "waiting",
+        to: entry.to.as_str(),
+        message_id: entry.message_id.to_string(),
+        sent_at: entry.sent_at.0,
+        number: entry.number.map(|number| number.0),
     };
-    sink.line(Line::new(&object, text)).await?;
-    outbox::flush(owner, limit, sink).await
+    Line::new(&object, format!("  to {}, written {}", entry.to, utc(entry.sent_at.0)))
 }

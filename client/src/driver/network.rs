@@ -10,6 +10,7 @@ use sealpost_api::problem::{Problem, ProblemCode};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::error::NetworkFailure;
 use crate::engine::{HttpResponse, Input, Request, RequestFailure, RequestId, StreamRefusal};
 use crate::native::stream::{self, ConnectError, Received, StreamReceiver, StreamSender};
 use crate::native::{BaseUrl, Connector, HttpClient, ServerTrust, TransportError};
@@ -30,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server at this address, believed by this.
+    /// Returns the server at this address, which must show a certificate that `trust` accepts.
     ///
     /// # Errors
     /// [`TransportError::Tls`] when the trust cannot be used.
@@ -39,11 +40,11 @@ impl Server {
     }
 }
 
-/// Something from the network.
+/// Something from the network. Its generation tells whether it belongs to the current engine or stream.
 pub(super) enum Arrived {
-    /// A request's end. The generation tells requests of an engine that is gone.
+    /// A request's end.
     Response { generation: u64, request: RequestId, result: Result<HttpResponse, RequestFailure> },
-    /// Something about a stream. The generation tells an older one.
+    /// Something about a stream.
     Stream { generation: u64, event: StreamEvent },
 }
 
@@ -66,7 +67,7 @@ pub(super) struct Network {
     http: Option<Rc<HttpClient>>,
     connector: Option<Connector>,
     arrivals: mpsc::Sender<Arrived>,
-    reports: Rc<watch::Sender<Option<TransportError>>>,
+    reports: Rc<watch::Sender<Option<NetworkFailure>>>,
     engine_generation: u64,
     stream_generation: u64,
     stream: Option<OpenStream>,
@@ -84,7 +85,7 @@ struct OpenStream {
 impl Network {
     pub(super) fn new(
         server: Option<Server>,
-        reports: watch::Sender<Option<TransportError>>,
+        reports: watch::Sender<Option<NetworkFailure>>,
     ) -> (Self, mpsc::Receiver<Arrived>) {
         let (arrivals, arrived) = mpsc::channel(ARRIVALS_MAX);
         let connector = server.map(|server| server.connector);
@@ -101,7 +102,7 @@ impl Network {
         (network, arrived)
     }
 
-    /// What the engine is to be told; nothing for what belongs to an engine or a stream that is gone.
+    /// Returns what the engine is to be told, or `None` for what belongs to an engine or a stream that is gone.
     pub(super) fn input(&mut self, arrived: Arrived) -> Option<Input> {
         match arrived {
             Arrived::Response { generation, request, result } if generation == self.engine_generation => {
@@ -138,7 +139,7 @@ impl Network {
                     }
                     Err(error) => {
                         let failure = failure(&error);
-                        reports.send_replace(Some(error));
+                        reports.send_replace(Some(report(&error)));
                         Err(failure)
                     }
                 },
@@ -171,7 +172,7 @@ impl Network {
                 Err(error) => {
                     let refusal = refusal(&error);
                     reports.send_replace(match error {
-                        ConnectError::Transport(error) => Some(error),
+                        ConnectError::Transport(error) => Some(report(&error)),
                         ConnectError::Refused { .. } => None,
                     });
                     tell(StreamEvent::Refused(refusal)).await;
@@ -181,7 +182,7 @@ impl Network {
         self.stream = Some(OpenStream { outgoing, task });
     }
 
-    /// Sends a frame on the open stream; where there is none the engine hears, or has heard, that it is gone.
+    /// Sends a frame on the open stream. Without one the frame is dropped: the engine hears that the stream is gone.
     pub(super) fn send_frame(&self, frame: Bytes) {
         if let Some(stream) = &self.stream {
             let _ = stream.outgoing.send(Outgoing::Frame(frame));
@@ -198,7 +199,7 @@ impl Network {
         }
     }
 
-    /// The engine is gone: answers to its requests are of no use any more.
+    /// Drops the answers to requests of an engine that is gone.
     pub(super) const fn forget_requests(&mut self) {
         self.engine_generation += 1;
     }
@@ -262,6 +263,14 @@ async fn carry(
     tokio::select! {
         () = read => {}
         () = write => {}
+    }
+}
+
+/// Returns what a person is told about a failure.
+fn report(error: &TransportError) -> NetworkFailure {
+    match error {
+        TransportError::Tls(_) => NetworkFailure::Untrusted(error.to_string()),
+        _ => NetworkFailure::Unreachable(error.to_string()),
     }
 }
 

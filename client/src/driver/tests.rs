@@ -6,17 +6,24 @@ use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use sealpost_api::accounts::RegisterRequest;
 use sealpost_api::encoding::B64;
-use sealpost_api::ids::ServerId;
+use sealpost_api::ids::{MessageId, ServerId};
 use sealpost_api::password::{AccessToken, Password};
 use sealpost_api::server::{RegistrationPolicy, ServerInfo};
 use sealpost_api::sessions::SessionGrant;
+use sealpost_api::username::Username;
 use sealpost_crypto::DeviceList;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
-use super::sends::Sends;
-use super::*;
-use crate::engine::{CommandId, Effect, HttpResponse, Input, OfflineReason, Request};
-use crate::vault::{KdfParameters, VaultKeySource};
+use super::tokens::Sends;
+use super::{
+    Clock as _, Driver, DriverError, DriverHandle, Link, SendState, SendToken, SystemClock, UnixMillis, note, set_note,
+};
+use crate::engine::{
+    Command, CommandError, CommandId, Context, Effect, Engine, EngineError, Event, HttpResponse, Input, OfflineReason,
+    Request,
+};
+use crate::vault::{KdfParameters, Vault, VaultError, VaultKeySource};
 
 const CHEAP: KdfParameters = KdfParameters { memory_kib: 8, passes: 1, lanes: 1 };
 /// More than any of these tests waits for, however busy the machine is.
@@ -87,7 +94,7 @@ fn answer(request: &Request) -> Vec<u8> {
 }
 
 /// A driver over the vault of a registered account, whose server is not there any more.
-fn registered() -> (TempDir, DriverHandle) {
+pub(crate) fn registered() -> (TempDir, DriverHandle) {
     let folder = tempfile::tempdir().unwrap();
     let source = VaultKeySource::Passphrase("correct horse".to_owned().into());
     let mut vault = Vault::create_with(&folder.path().join("profile/vault.db"), &source, CHEAP).unwrap();
@@ -164,6 +171,40 @@ async fn one_token_asked_for_twice_at_once_takes_one_message() {
     assert_eq!(second.taken().await, taken);
     assert_eq!(driver.query(|engine, _| Ok(engine.outbox().len())).await.unwrap(), 1);
     driver.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_can_not_leave_is_kept_and_its_askers_hear_why_in_one_way() {
+    let (_folder, driver) = registered();
+    let to = Username::parse("bobby").unwrap();
+    let send = |token| driver.send(token, to.clone(), "kept".to_owned()).unwrap();
+    let token = Some(SendToken([5; 16]));
+    let mut first = send(token);
+    let message_id = first.taken().await.unwrap();
+    while first.next().await != (SendState::Kept { message_id, trouble: Some(CommandError::Unreachable) }) {}
+    assert_eq!(*driver.link().borrow(), Link::Offline(OfflineReason::Unreachable));
+    let mut again = send(token);
+    assert_eq!(again.next().await, SendState::Kept { message_id, trouble: None });
+    let mut refused = driver.send(None, Username::parse("alice").unwrap(), "to myself".to_owned()).unwrap();
+    assert_eq!(refused.taken().await, None);
+    assert!(matches!(refused.done().await, Err(DriverError::Command(CommandError::Invalid(_)))));
+    driver.stop().await;
+    for sending in [&mut first, &mut again] {
+        assert_eq!(sending.done().await, Err(DriverError::Stopped));
+    }
+}
+
+#[tokio::test]
+async fn the_ends_of_commands_and_messages_are_no_events() {
+    let (_folder, driver) = registered();
+    let mut events = driver.events();
+    let mut sending = driver.send(None, Username::parse("bobby").unwrap(), "kept".to_owned()).unwrap();
+    sending.taken().await.unwrap();
+    driver.command(Command::GoOffline).await.unwrap();
+    driver.stop().await;
+    while let Some(event) = events.recv().await {
+        assert!(!matches!(event, Event::Queued { .. } | Event::Completed { .. }), "{event:?}");
+    }
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::Path;
 
+use serde::Serialize;
 use tokio::net::UnixStream;
 
-use super::{Acknowledgement, Answer, read_frame, write_frame};
+use super::frames::{self, Acknowledgement, Answer};
 use crate::failure::Failure;
 use crate::sink::Sink;
-use crate::task::Request;
 
 /// The result of asking the owner.
 pub(crate) enum Asked {
@@ -18,7 +18,7 @@ pub(crate) enum Asked {
     OwnerGone,
 }
 
-/// A connection to the owner, if one listens.
+/// Connects to the owner. Returns `None` if none listens.
 ///
 /// # Errors
 /// An error if the path exists but cannot be used.
@@ -42,18 +42,18 @@ pub(crate) async fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
     }
 }
 
-/// Lets the owner carry out the task, and prints its output.
-pub(crate) async fn ask(mut stream: UnixStream, request: &Request, sink: &Sink) -> Asked {
-    if write_frame(&mut stream, request).await.is_err() {
+/// Lets the owner carry out the request, and prints its output.
+pub(crate) async fn ask(mut stream: UnixStream, request: &impl Serialize, sink: &Sink) -> Asked {
+    if frames::write(&mut stream, request).await.is_err() {
         return Asked::OwnerGone;
     }
     loop {
-        match read_frame(&mut stream).await {
+        match frames::read(&mut stream).await {
             Ok(Some(Answer::Lines(lines))) => {
                 if let Err(failure) = sink.lines(&lines).await {
                     return Asked::Answered(Err(failure));
                 }
-                if write_frame(&mut stream, &Acknowledgement::Printed).await.is_err() {
+                if frames::write(&mut stream, &Acknowledgement::Printed).await.is_err() {
                     return Asked::OwnerGone;
                 }
             }

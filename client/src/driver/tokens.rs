@@ -1,9 +1,9 @@
-//! Messages that are taken once however often they are asked for.
+//! Messages that are taken once, however often they are asked for.
 //!
-//! A program that hands a message to another process (the owner of a profile), and sees that one die, cannot know whether
-//! the message was taken. So it draws a token and may ask again with it. The tokens of the newest messages are kept in the
-//! vault, each in a row of its own, written in the transaction that puts the message into the outbox; and in memory, so that
-//! a message costs no look at the others.
+//! A program that hands a message to another process (the owner of a profile), and sees that process die, cannot know
+//! whether the message was taken. So it draws a token and may ask again with it. The tokens of the newest messages are kept
+//! in the vault, each in a row of its own, written in the transaction that puts the message into the outbox. They are kept
+//! in memory too, so that a message costs no look at the others.
 
 use std::collections::VecDeque;
 
@@ -11,56 +11,15 @@ use sealpost_api::ids::MessageId;
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::UnixMillis;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use super::DriverError;
-use crate::engine::{CommandError, Event, MessageReceipt, Outcome};
+use super::notes::{note, set_note};
+use super::sending::SendToken;
+use crate::engine::{CommandError, Event, MessageReceipt};
 use crate::vault::{VaultError, VaultTransaction};
 
-/// How many tokens are remembered: far more than the commands that run at a time, since one is needed only until whoever
-/// drew it has heard its end.
+/// How many tokens are remembered: far more than the commands that run at a time, since a token is needed only until its
+/// asker has heard the end of the message.
 const REMEMBERED_MAX: u64 = 64;
-
-/// Drawn at random by whoever asks; 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SendToken(pub [u8; 16]);
-
-/// A message on its way.
-#[derive(Debug)]
-pub struct Sending {
-    taken: Option<oneshot::Receiver<MessageId>>,
-    answered: Option<oneshot::Receiver<Result<Outcome, DriverError>>>,
-}
-
-impl Sending {
-    pub(super) const fn new(
-        taken: oneshot::Receiver<MessageId>,
-        answered: oneshot::Receiver<Result<Outcome, DriverError>>,
-    ) -> Self {
-        Self { taken: Some(taken), answered: Some(answered) }
-    }
-
-    /// Waits until the message is in the outbox, on disk; then it will be sent, now or by a later run. `None` if it was
-    /// not taken, and [`done`](Self::done) says why.
-    pub async fn taken(&mut self) -> Option<MessageId> {
-        self.taken.take()?.await.ok()
-    }
-
-    /// Waits for the server's answer. May be dropped and called again, until it has answered once.
-    ///
-    /// # Errors
-    /// [`DriverError`]; [`DriverError::Stopped`] also when it has answered before.
-    pub async fn done(&mut self) -> Result<MessageReceipt, DriverError> {
-        let answer = self.answered.as_mut().ok_or(DriverError::Stopped)?.await;
-        self.answered = None;
-        match answer {
-            Ok(Ok(Outcome::Sent(receipt))) => Ok(receipt),
-            Ok(Ok(_)) => Err(DriverError::Command(CommandError::Internal)),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(DriverError::Stopped),
-        }
-    }
-}
 
 /// What is remembered of one message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,25 +45,23 @@ enum State {
 }
 
 impl Remembered {
-    /// The message.
+    /// Returns the message.
     pub(super) const fn message_id(&self) -> MessageId {
         MessageId::from_bytes(self.message_id)
     }
 
-    /// The outcome, if it is known.
-    pub(super) fn outcome(&self) -> Option<Result<Outcome, CommandError>> {
+    /// Returns the outcome, if it is known.
+    pub(super) fn outcome(&self) -> Option<Result<MessageReceipt, CommandError>> {
         match &self.state {
             State::Waiting => None,
             State::Sent { to, number, accepted_at } => Some(
                 sealpost_api::username::Username::parse(to)
-                    .map(|to| {
-                        Outcome::Sent(MessageReceipt {
-                            to,
-                            message_id: self.message_id(),
-                            number: sealpost_api::ids::MessageNumber(*number),
-                            accepted_at: UnixMillis(*accepted_at),
-                            skipped: Vec::new(),
-                        })
+                    .map(|to| MessageReceipt {
+                        to,
+                        message_id: self.message_id(),
+                        number: sealpost_api::ids::MessageNumber(*number),
+                        accepted_at: UnixMillis(*accepted_at),
+                        skipped: Vec::new(),
                     })
                     .map_err(|_| CommandError::Internal),
             ),
@@ -116,16 +73,16 @@ impl Remembered {
     }
 }
 
-/// The newest messages that were asked for with a token, oldest first. After a transaction that failed it is to be read again.
+/// The newest messages that were asked for with a token, oldest first. After a transaction that failed, read it again.
 #[derive(Debug, Default)]
 pub(super) struct Sends(VecDeque<Remembered>);
 
 impl Sends {
-    /// As the vault has it.
+    /// Reads what the vault has.
     pub(super) fn read(vault: &mut dyn VaultTransaction) -> Result<Self, VaultError> {
         let mut sends = Vec::new();
         for row in 0..REMEMBERED_MAX {
-            if let Some(bytes) = super::note(vault, &name(row))? {
+            if let Some(bytes) = note(vault, &name(row))? {
                 let send = serde_json::from_slice(&bytes);
                 sends.push(send.map_err(|_| VaultError::Damaged { what: "memory of commands" })?);
             }
@@ -134,7 +91,7 @@ impl Sends {
         Ok(Self(sends.into()))
     }
 
-    /// What was taken with this token.
+    /// Returns the message that was taken with this token.
     pub(super) fn look_up(&self, token: SendToken) -> Option<&Remembered> {
         self.0.iter().rev().find(|send| send.token == token)
     }
@@ -179,12 +136,12 @@ impl Sends {
     }
 }
 
-/// The note of a row.
+/// Returns the name of the note that holds a row.
 fn name(row: u64) -> String {
     format!("send/{row}")
 }
 
 fn write(vault: &mut dyn VaultTransaction, send: &Remembered) -> Result<(), VaultError> {
     let bytes = serde_json::to_vec(send).map_err(|_| VaultError::Damaged { what: "memory of commands" })?;
-    super::set_note(vault, &name(send.order % REMEMBERED_MAX), &bytes)
+    set_note(vault, &name(send.order % REMEMBERED_MAX), &bytes)
 }
