@@ -70,7 +70,7 @@ impl Authority {
         refuse_loose(&key, 0o600)?;
         let der = read_certificate(&certificate)?;
         let not_after = parsed(&certificate, &der)?.not_after;
-        let fingerprint = hex::encode(&Sha256::digest(&der));
+        let fingerprint = hex::encode(Sha256::digest(&der));
         Ok(Self { folder: folder.to_owned(), certificate, fingerprint, not_after })
     }
 
@@ -150,7 +150,7 @@ fn create(certificate: &Path, key: &Path, now: UnixMillis) -> Result<(), Authori
 /// Returns the parameters that make this the same authority each time it is built from its key. The name is derived
 /// from the key, because two authorities with the same name and different keys confuse clients that trust both.
 fn authority_params(key: &KeyPair) -> CertificateParams {
-    let id = hex::encode(&Sha256::digest(key.der_bytes()));
+    let id = hex::encode(Sha256::digest(key.der_bytes()));
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, format!("Sealpost private CA {}", id.get(..8).unwrap_or("")));
