@@ -117,7 +117,7 @@ impl Account {
         self.prekeys.is_recovering()
     }
 
-    /// Somebody asks, and hears anew what is missing.
+    /// Handles a new question, which is told again what is missing.
     pub(crate) const fn asked(&mut self) {
         self.told_needs_login = false;
     }
@@ -245,7 +245,7 @@ impl Account {
         self.tokens.keep_fresh(step, self.me.get())
     }
 
-    /// The server does not take the access token any more.
+    /// Forgets the access token, which the server no longer accepts.
     pub(crate) fn forget_access_token(&mut self) {
         self.tokens.forget_access_token();
     }

@@ -110,7 +110,7 @@ pub enum Effect {
     CloseStream,
     /// Hand in [`Input::Tick`] at this time, or soon after; replaces an earlier one.
     WakeAt(UnixMillis),
-    /// Tell whoever listens.
+    /// Tells the front.
     Emit(Event),
 }
 

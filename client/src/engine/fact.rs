@@ -114,8 +114,8 @@ pub(crate) enum Notable {
     Expired { expired: Expired, messages: Vec<MessageId> },
     /// Messages to this device were not kept.
     Missed(Missed),
-    /// This vault is older than what the server has seen.
+    /// This vault is older than the state that the server has seen.
     RolledBack,
-    /// The server's store is older than what this device has seen.
+    /// The server's store is older than the state that this device has seen.
     Restored { resent: u64, lost: Vec<u64> },
 }

@@ -81,14 +81,14 @@ impl Link {
         step.effect(Effect::OpenStream { bearer });
     }
 
-    /// The stream is open.
+    /// Handles that the stream is open.
     pub(crate) fn opened(&mut self) {
         if matches!(self.connection, Connection::Opening) {
             self.connection = Connection::Open;
         }
     }
 
-    /// The server has welcomed this device, and what its welcome says was looked at.
+    /// Records that the server has welcomed this device, and that its welcome was checked.
     pub(crate) fn welcomed(&mut self, step: &mut Step<'_>, pending: u64) {
         self.connection = Connection::Ready(Ready::default());
         self.backoff = Backoff::default();
@@ -98,7 +98,7 @@ impl Link {
         step.complete_all(|waiting| matches!(waiting, Waiting::Online), &Ok(Outcome::Done));
     }
 
-    /// The server has closed the stream, or it broke.
+    /// Handles that the server closed the stream, or that it broke.
     pub(crate) fn closed(&mut self, step: &mut Step<'_>, code: Option<u16>) {
         if self.is_closed() {
             return;
@@ -121,7 +121,7 @@ impl Link {
         }
     }
 
-    /// The stream could not be opened.
+    /// Handles that the stream could not be opened.
     pub(crate) fn refused(&mut self, step: &mut Step<'_>, refusal: StreamRefusal) {
         if self.is_closed() {
             return;
@@ -136,7 +136,7 @@ impl Link {
         }
     }
 
-    /// The access token was not taken: another is asked for, which tells whether the log-in has ended.
+    /// Handles that the access token was refused. Another one is requested, which shows whether the login has ended.
     fn refused_token(&mut self, step: &mut Step<'_>, code: u16) {
         step.tell(Fact::TokenRefused);
         self.unauthenticated = self.unauthenticated.saturating_add(1);
@@ -155,7 +155,7 @@ impl Link {
         step.note_failure();
     }
 
-    /// Nothing more comes from this stream, and nobody knows what it carried.
+    /// Drops the stream. It is unknown which of its last frames arrived.
     fn lost(&mut self, step: &mut Step<'_>) {
         self.connection = Connection::Closed;
         step.tell(Fact::StreamLost);
@@ -200,7 +200,7 @@ impl Link {
         }
     }
 
-    /// The server has delivered all that waited.
+    /// Records that the server has delivered everything that waited.
     pub(crate) const fn drained(&mut self) {
         if let Connection::Ready(ready) = &mut self.connection {
             ready.drained();

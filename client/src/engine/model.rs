@@ -160,7 +160,7 @@ pub enum MessageFlag {
 }
 
 impl MessageFlag {
-    /// The flag's stable name.
+    /// Returns the flag's stable name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -172,7 +172,7 @@ impl MessageFlag {
         }
     }
 
-    /// The flag of this name.
+    /// Returns the flag with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Relabelled, Self::NewStream, Self::UnacceptedIdentity, Self::RemovedDevice, Self::Late]
@@ -252,7 +252,7 @@ pub enum Undecryptable {
 }
 
 impl Undecryptable {
-    /// The stable name.
+    /// Returns the stable name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -264,7 +264,7 @@ impl Undecryptable {
         }
     }
 
-    /// The reason of this name.
+    /// Returns the reason with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::NoSession, Self::NoPrekey, Self::NotAuthentic, Self::Malformed, Self::BadRecord]
@@ -385,7 +385,7 @@ pub enum NoticeBody {
     },
     /// This profile's vault is older than what the server has seen of this device.
     RolledBack,
-    /// The server's store is older than what this device has seen of it.
+    /// The server's store is older than the state that this device has seen of it.
     Restored {
         /// How many messages are sent again.
         resent: u64,

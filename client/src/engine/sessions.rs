@@ -147,7 +147,7 @@ impl Sessions {
         self.pairs.peek(address).map(|pair| pair.remote().account_identity)
     }
 
-    /// The ratchets have gone on elsewhere, so none of them may send again.
+    /// Forbids all sessions to send, because their ratchets may have advanced elsewhere.
     pub(crate) fn retire(&mut self, vault: &mut dyn VaultTransaction) -> Result<(), EngineError> {
         self.fresh.clear();
         self.pairs.edit_all(vault, PairSessions::make_receive_only)

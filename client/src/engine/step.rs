@@ -68,7 +68,7 @@ impl Step<'_> {
         u64::from_le_bytes(self.draw())
     }
 
-    /// Tells whoever listens outside.
+    /// Tells the front.
     pub(crate) fn emit(&mut self, event: Event) {
         self.effect(Effect::Emit(event));
     }

@@ -132,7 +132,7 @@ impl Move {
         if there.counts != here.counts || there.hash() != here.hash() {
             bail!(
                 "the target does not hold what the source does ({:?} and {:?}); drop the target and try again, and say so to \
-                 whoever maintains this program",
+                 the maintainers of this program",
                 here.counts,
                 there.counts
             );

@@ -214,7 +214,7 @@ impl Services {
         Ok(SessionsEnded { ended: u32::from(live) })
     }
 
-    /// Returns whose session it is, whoever asks, in a build that leaves the countermeasure out.
+    /// A planted fault: returns the login's owner to any caller.
     async fn planted_owner(&self, session: SessionId) -> Result<Option<AccountId>, ServiceError> {
         if without(Countermeasure::OwnerCheck) {
             return Ok(self.core.store.session(session).await?.map(|record| record.address.account));

@@ -139,8 +139,8 @@ pub trait AccountStore {
     /// Replaces the hash of an unchanged password by one with newer parameters, if it is still `expected`. Returns
     /// whether it was.
     async fn rehash_password(&self, account: AccountId, expected: &str, new: &str) -> Result<bool, StoreError>;
-    /// Erases an account and keeps `username_hash`. Copies that were accepted for other accounts stay. `None` if there
-    /// is no such account.
+    /// Erases an account and keeps `username_hash`. Copies that were accepted for other accounts stay. Returns `None` if the
+    /// account does not exist.
     async fn delete_account(
         &self,
         account: AccountId,

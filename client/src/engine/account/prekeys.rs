@@ -103,7 +103,7 @@ impl Prekeys {
         self.keys.edit().want(KeyWork::Rotate);
     }
 
-    /// The server says that one-time prekeys run low.
+    /// Handles the server's notice that few one-time prekeys are left.
     pub(crate) fn want_top_up(&mut self) {
         self.keys.edit().want(KeyWork::TopUp);
     }
@@ -118,7 +118,7 @@ impl Prekeys {
         }
     }
 
-    /// This vault was rolled back: the one-time prekeys may have been used, so none of them may be used again.
+    /// Retires the one-time prekeys after a rollback of the vault. They may have been used, so none may be used again.
     pub(crate) fn retire(&mut self, step: &mut Step<'_>) -> Result<(), EngineError> {
         self.renew(step, true);
         pairs::clear_pairs(step.vault)
@@ -156,7 +156,7 @@ impl Prekeys {
         }
     }
 
-    /// The server has dropped the one-time prekeys.
+    /// Handles the answer that the server has dropped the one-time prekeys.
     pub(crate) fn on_discard_answer(
         &mut self,
         step: &mut Step<'_>,
@@ -172,7 +172,7 @@ impl Prekeys {
         self.make_upload(step, me, &status)
     }
 
-    /// What the server holds is known: now it is known what to make.
+    /// Handles the prekeys' state on the server, and decides which keys to make.
     pub(crate) fn on_status_answer(
         &mut self,
         step: &mut Step<'_>,
@@ -257,8 +257,8 @@ impl Prekeys {
         }
     }
 
-    /// The one-time prekeys that are left on the server: the others were taken, and are dropped 80 days later. Signed
-    /// prekeys are dropped when no message to them can be queued any more.
+    /// Handles the list of one-time prekeys that are left on the server. The others were taken, and their private
+    /// halves are dropped 80 days later. Signed prekeys are dropped once no message to them can be queued.
     pub(crate) fn on_ids_answer(&mut self, step: &mut Step<'_>, answer: &Answer) -> Result<(), EngineError> {
         let Answer::Done(bytes) = answer else { return Ok(()) };
         let Some(PrekeyIds { ids }) = read::<ListPrekeyIds>(bytes) else {

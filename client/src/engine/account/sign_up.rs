@@ -26,7 +26,7 @@ const IDENTITY_ATTEMPTS_MAX: u32 = 3;
 /// What an answer means for the rest of the account.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 pub(super) enum Answered {
-    /// The request goes on, or there is none.
+    /// The request continues, or there is nothing to do.
     GoesOn,
     /// It was carried out.
     Granted(AccountRequest, SessionGrant),

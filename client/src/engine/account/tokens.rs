@@ -173,7 +173,7 @@ impl Tokens {
         }
     }
 
-    /// The server does not take the access token any more, for example after a password change.
+    /// Forgets the access token, which the server no longer accepts, for example after a password change.
     pub(super) fn forget_access_token(&mut self) {
         if self.login.get().is_some_and(|login| login.access.is_some())
             && let Some(login) = self.login.edit()

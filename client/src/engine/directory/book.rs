@@ -54,7 +54,7 @@ impl Directory {
         self.get(account).is_some_and(|contact| !contact.is_accepted())
     }
 
-    /// The user deals with this account: it is no stranger any more.
+    /// Marks an account as a contact, because the user has chosen it.
     pub(crate) fn befriend(&mut self, account: AccountId) {
         if self.get(account).is_some_and(|contact| contact.stranger.is_some())
             && let Some(contact) = self.contacts.edit(&account)

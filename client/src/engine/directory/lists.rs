@@ -85,7 +85,7 @@ impl Directory {
         self.wanted_lists.contains(&account)
     }
 
-    /// The server says that an account has a list of this version.
+    /// Handles the server's hint that an account has a list of this version.
     pub(crate) fn on_list_changed(&mut self, me: Option<&Me>, account: AccountId, version: u64) {
         let own = me.filter(|me| me.address.account == account).map(|me| &me.list);
         let pinned = own.or_else(|| self.get(account).map(|contact| &contact.list));

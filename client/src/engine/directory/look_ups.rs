@@ -77,7 +77,7 @@ impl Directory {
         step.tell(Fact::NameResolved(name.clone(), account));
     }
 
-    /// A name leads to an account for the first time.
+    /// Records the account of a name for the first time.
     fn name_account(&mut self, step: &mut Step<'_>, me: Option<&Me>, name: &Username, list: &DeviceList) {
         let account = list.account();
         if me.is_some_and(|me| me.address.account == account) {
@@ -95,7 +95,7 @@ impl Directory {
         }
     }
 
-    /// The accounts that claimed this name have it now, or never will.
+    /// Settles the claims to a name: the accounts that claimed it have it now, or never will.
     fn settle_claims(&mut self, step: &mut Step<'_>, name: &Username) {
         let claims = |claimed: &Option<Bin<Username>>| claimed.as_ref().is_some_and(|claimed| claimed.0 == *name);
         let claimants = self.contacts.iter().filter(|(_, contact)| claims(&contact.claimed));

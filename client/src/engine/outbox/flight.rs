@@ -85,7 +85,7 @@ impl Flight {
             .collect()
     }
 
-    /// The connection is gone: everything is to be sent on the next one.
+    /// Handles a lost connection: everything is sent again on the next one.
     pub(super) fn connection_lost(&mut self) {
         for unanswered in self.numbers.values_mut() {
             unanswered.turn = Turn::Send;

@@ -24,7 +24,7 @@ const MISMATCH_WAIT_MAX_MS: u64 = 60_000;
 const SERVER_TROUBLE_WAIT_MS: u64 = 1_000;
 
 impl Outbox {
-    /// The server has accepted a number.
+    /// Handles that the server accepted a number.
     pub(crate) fn on_sent(&mut self, step: &mut Step<'_>, sent: &Sent) -> Result<(), EngineError> {
         let number = sent.number.0;
         let Some(position) = self.flight.remove(number) else { return Ok(()) };
@@ -60,7 +60,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// The server has refused a number.
+    /// Handles that the server refused a number.
     pub(crate) fn on_refused(&mut self, step: &mut Step<'_>, refused: &Refused) -> Result<(), EngineError> {
         let number = refused.number.0;
         let Some(position) = self.flight.get(number) else { return Ok(()) };
@@ -96,7 +96,7 @@ impl Outbox {
                 }
                 Ok(())
             }
-            // The number is used up, whoever did that; the message takes another and keeps its id.
+            // The number is used up in any case. The message takes another one and keeps its id.
             ProblemCode::NumberConflict | ProblemCode::NumberTooOld => {
                 item.unknown = true;
                 Ok(())
@@ -138,7 +138,7 @@ impl Outbox {
         Ok(written)
     }
 
-    /// Nobody answers to a lane: everything in it is given up, but for what may have been accepted.
+    /// Gives up everything in a lane whose name leads to nobody, except what may have been accepted.
     pub(crate) fn refuse_lane(
         &mut self,
         step: &mut Step<'_>,
@@ -153,8 +153,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// A contact's identity has changed. Each command that waits for a message to it is told, and that message is not kept
-    /// unless it may have been accepted. What waited in the outbox before goes on waiting.
+    /// Blocks messages to a contact whose identity has changed. Each command that waits for such a message is told, and
+    /// the message is not kept unless it may have been accepted. Messages that were in the outbox before continue to
+    /// wait.
     pub(crate) fn identity_blocks(&mut self, step: &mut Step<'_>, account: AccountId) -> Result<(), EngineError> {
         for position in self.in_lane(&Lane::Account(account)) {
             let Some(item) = self.items.get(position) else { continue };
@@ -170,7 +171,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Accepted messages will not be delivered.
+    /// Handles a notice that accepted messages will not be delivered.
     pub(crate) fn on_expired(&mut self, step: &mut Step<'_>, expired: Expired) -> Result<(), EngineError> {
         /// Messages named in one notice; the count says how many there are.
         const NAMED_MAX: usize = 64;
@@ -184,7 +185,7 @@ impl Outbox {
     }
 }
 
-/// The message in these places is empty now: what follows them names the hash of that.
+/// Replaces the messages at these positions by empty ones, whose hash the next records name.
 fn keep_places(step: &mut Step<'_>, item: &Item) {
     for place in &item.assigned {
         let envelope = Envelope {

@@ -115,7 +115,7 @@ impl Outbox {
         self.lanes.contains_key(&Lane::Name(name.clone()))
     }
 
-    /// What waits in a lane waits for an account now. Messages to a name go there; the others stay what they are.
+    /// Moves the messages of a lane to an account. Messages to a name go there; the others do not change.
     pub(crate) fn move_lane(&mut self, lane: &Lane, to: AccountId) {
         for position in self.lanes.remove(lane).unwrap_or_default() {
             let Some(item) = self.items.edit(position) else { continue };

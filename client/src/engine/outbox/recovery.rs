@@ -44,8 +44,8 @@ impl Outbox {
         }
     }
 
-    /// This vault is older than what the server has seen of this device. Its numbers go on above all that may have been
-    /// used.
+    /// Jumps over the numbers that may have been used, because the vault is older than the state that the server has
+    /// seen of this device.
     pub(crate) fn jump(&mut self, vault: &mut dyn VaultTransaction, highest: u64) -> Result<(), EngineError> {
         let sender = self.sender.edit();
         let first_unused = sender.number.saturating_add(1);
@@ -73,8 +73,8 @@ impl Outbox {
         self.sender.edit().rolled_back = true;
     }
 
-    /// After a rollback: everything is encrypted anew, in a new sequence and in new sessions, and recognised by its message
-    /// id if it was accepted before.
+    /// Starts a new sequence after a rollback. Everything is encrypted again in new sessions, and recognised by its
+    /// message id if it was accepted before.
     pub(crate) fn begin_sequence(&mut self, step: &mut Step<'_>) -> Result<(), EngineError> {
         let sender = self.sender.edit();
         sender.sequence = step.draw_u64();
@@ -83,7 +83,7 @@ impl Outbox {
         self.forget_sendings(step.vault)
     }
 
-    /// This profile is a device anew: its numbers start again.
+    /// Starts the numbers again, because the profile is a new device.
     pub(crate) fn begin_anew(&mut self, step: &mut Step<'_>) -> Result<(), EngineError> {
         clear(step.vault, Table::Sealed)?;
         self.sent.clear(step.vault)?;
@@ -110,8 +110,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// The server's store is older than what this device has seen of it. What it accepted and lost is sent again, the same
-    /// bytes under the same numbers. Returns how many are, and the numbers that are not kept here any more.
+    /// Sends again what the server accepted and lost, because its store is older than the state that this device has
+    /// seen of it: the same bytes under the same numbers. Returns the number of messages, and the numbers that are no
+    /// longer kept here.
     pub(crate) fn resend_lost(
         &mut self,
         vault: &mut dyn VaultTransaction,
@@ -151,7 +152,7 @@ impl Outbox {
         Ok(self.sent.get(vault, &number)?.is_some_and(|record: &SentRecord| record.accepted))
     }
 
-    /// The connection is gone, and nobody knows what it carried.
+    /// Handles a lost connection. It is unknown which of its last frames arrived.
     pub(crate) fn connection_lost(&mut self) {
         self.flight.connection_lost();
         for item in self.items.unsaved() {

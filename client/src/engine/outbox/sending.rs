@@ -187,7 +187,7 @@ impl Outbox {
         Ok(envelope)
     }
 
-    /// The session with a device is used up: another is begun. The number is not used again.
+    /// Starts another session with a device whose session is used up. The number is not used again.
     pub(crate) fn session_used_up(&mut self, step: &mut Step<'_>, sealing: &Sealing) {
         self.wait(step, sealing.due.position, NEW_SESSION_WAIT_MS);
     }

@@ -114,7 +114,7 @@ fn on_decrypted(
     }
 }
 
-/// A device asks for messages again.
+/// Handles a device's request for messages again.
 fn send_again(
     parts: &mut Parts,
     step: &mut Step<'_>,

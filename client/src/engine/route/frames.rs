@@ -46,7 +46,7 @@ pub(crate) fn on_frame(parts: &mut Parts, step: &mut Step<'_>, frame: ServerFram
     Ok(())
 }
 
-/// The server welcomes this device. What it says of numbers and stores is looked at before anything is sent.
+/// Handles the server's welcome. Its numbers and store id are checked before anything is sent.
 fn on_welcome(parts: &mut Parts, step: &mut Step<'_>, welcome: &Welcome) -> Result<(), EngineError> {
     let welcomed = match Welcomed::read(welcome) {
         Ok(welcomed) => welcomed,

@@ -10,7 +10,7 @@ use crate::engine::parts::{Parts, people};
 use crate::engine::step::Step;
 use crate::engine::timeline::StoredLimit;
 
-/// This profile has another registration: its counters start anew, and nothing of an earlier one may be used any more.
+/// Resets the counters for a new registration. Nothing of an earlier one may be used any more.
 pub(super) fn became_device(parts: &mut Parts, step: &mut Step<'_>) -> Result<(), EngineError> {
     parts.link.close(step);
     parts.sessions.clear(step.vault)?;
@@ -19,13 +19,13 @@ pub(super) fn became_device(parts: &mut Parts, step: &mut Step<'_>) -> Result<()
     parts.outbox.begin_anew(step)
 }
 
-/// The log-in was ended, as asked.
+/// Ends the login as requested.
 pub(super) fn end_login(parts: &mut Parts, step: &mut Step<'_>) {
     parts.account.end_login();
     parts.link.go_offline(step, OfflineReason::NotLoggedIn);
 }
 
-/// The account was deleted: its keys and sessions are forgotten. The history and the contacts stay.
+/// Forgets the keys and sessions of a deleted account. The history and the contacts stay.
 pub(super) fn erased(parts: &mut Parts, step: &mut Step<'_>) -> Result<(), EngineError> {
     end_login(parts, step);
     parts.account.forget(step)?;
@@ -33,8 +33,8 @@ pub(super) fn erased(parts: &mut Parts, step: &mut Step<'_>) -> Result<(), Engin
     parts.outbox.clear(step.vault)
 }
 
-/// The ratchets have gone on elsewhere, so none of them may send again; the one-time prekeys may have been used, so none
-/// of them may be used again.
+/// Retires all sessions and one-time prekeys, because they may have been used elsewhere since: no session may send, and
+/// no one-time prekey may be used again.
 pub(super) fn retire_ratchets(parts: &mut Parts, step: &mut Step<'_>) -> Result<(), EngineError> {
     parts.outbox.begin_sequence(step)?;
     parts.sessions.retire(step.vault)?;

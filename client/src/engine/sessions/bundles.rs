@@ -55,7 +55,7 @@ pub(crate) fn on_bundles_answer(step: &mut Step<'_>, account: AccountId, answer:
     }
 }
 
-/// The server's answer does not verify: nothing is sent on its word. It is asked again later.
+/// Handles an answer that does not verify. Nothing is sent because of it, and it is requested again later.
 pub(super) fn unacceptable(step: &mut Step<'_>, account: AccountId) {
     wait(step, account);
     step.tell(Fact::BundlesUnacceptable(account));

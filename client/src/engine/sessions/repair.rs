@@ -29,7 +29,7 @@ fn repair_at(peer: &Peer, now: UnixMillis) -> UnixMillis {
     }
 }
 
-/// A message could not be read: it is told once, and asked for again where that may help.
+/// Reports a message that could not be decrypted, once, and asks for it again if that may help.
 pub(crate) fn undecryptable(
     step: &mut Step<'_>,
     people: People<'_>,
@@ -53,7 +53,7 @@ pub(crate) fn undecryptable(
     step.note(Notable::Undecryptable { from, number: number.0, reason, asked_again });
 }
 
-/// Something of a device was decrypted.
+/// Records that a message of a device was decrypted.
 pub(crate) fn heard(step: &mut Step<'_>, from: DeviceAddress) {
     let repaired = step.lent.peers.get(&from).is_some_and(|peer| peer.repair.awaiting);
     let first = step.lent.peers.get(&from).is_none_or(|peer| !peer.heard);
@@ -67,7 +67,7 @@ pub(crate) fn heard(step: &mut Step<'_>, from: DeviceAddress) {
     }
 }
 
-/// A repair request was accepted by the server.
+/// Records that the server accepted a repair request.
 pub(crate) fn asked(step: &mut Step<'_>, address: DeviceAddress) {
     step.peer(address).repair.awaiting = true;
 }

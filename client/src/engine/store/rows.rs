@@ -49,7 +49,7 @@ impl<R: Row> Rows<R> {
         Some(&mut held.value)
     }
 
-    /// Returns a row for a change, made anew if there is none.
+    /// Returns a row for a change, and creates it if it is missing.
     pub(crate) fn edit_or_default(&mut self, key: &R::Key) -> &mut R
     where
         R: Default,

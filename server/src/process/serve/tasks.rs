@@ -19,7 +19,8 @@ const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(3600);
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Between two looks at the whole store, at least.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
-/// Looking takes at most one part in so many of one reader's time: a store with millions of rows is looked at less often.
+/// The share of one reader's time that taking the figures uses at most, as a divisor: a store with millions of rows is looked
+/// at less often.
 const FIGURES_SHARE: u32 = 20;
 
 /// Looks at the store once in a while for the metrics, so that a scrape costs nothing.

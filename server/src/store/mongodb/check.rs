@@ -58,14 +58,14 @@ pub(super) fn judge(hello: &Document, build: &Document, connection: Connection, 
         _ => Finding::new(
             Severity::Warning,
             "log-in",
-            "whoever reaches the database can read and change all of it; put a name and a password into the connection string",
+            "anyone who reaches the database can read and change all of it; put a name and a password into the connection string",
         ),
     });
     findings.push(match connection {
         Connection { tls: TlsUse::AnyCertificate, .. } => Finding::new(
             Severity::Refused,
             "TLS",
-            "with tlsAllowInvalidCertificates whoever is in between is believed to be the database; name its authority with tlsCAFile",
+            "with tlsAllowInvalidCertificates anyone in between is believed to be the database; name its authority with tlsCAFile",
         ),
         Connection { tls: TlsUse::Checked, .. } => Finding::new(Severity::Good, "TLS", "the connection is encrypted"),
         Connection { is_local: true, .. } => {

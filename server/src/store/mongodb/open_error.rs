@@ -31,7 +31,7 @@ pub enum OpenError {
     #[error("MongoDB cannot be used as it is: {0}")]
     Unfit(String),
     /// The database holds something that cannot be true.
-    #[error("the database holds something that is none of Sealpost's: {0}")]
+    #[error("the database holds something that Sealpost did not write: {0}")]
     Damaged(&'static str),
 }
 
