@@ -49,7 +49,7 @@ mod tests {
         CommandLine::try_parse_from(std::iter::once("sealpost").chain(line.iter().copied()))
     }
 
-    /// What a command's argument is parsed to.
+    /// Returns the parsed form of a command's argument.
     fn argument(line: &[&str], name: &str) -> String {
         let line = std::iter::once("sealpost").chain(line.iter().copied());
         let matches = CommandLine::command().try_get_matches_from(line).unwrap();

@@ -15,24 +15,24 @@ use crate::failure::{Exit, Failure};
 const DAMAGED: &str = "Nothing was changed. Use a copy of the profile, or start again under the same name: \
                        sealpost login NAME --new-identity --profile OTHER --server URL";
 
-/// This profile has no account yet.
+/// Returns the error for a profile without an account.
 pub(crate) fn no_account() -> Failure {
     Failure::new(Exit::Failed, "no_account", "this profile has no account yet")
         .hint("Make one: sealpost register NAME --server URL; or choose another profile: --profile NAME")
 }
 
-/// A name breaks the rules for names.
+/// Returns the error for a name that breaks the rules for names.
 pub(crate) fn username(error: &UsernameError) -> Failure {
     Failure::new(Exit::Usage, "username_invalid", error.to_string())
 }
 
-/// This profile has not met someone of this name.
+/// Returns the error for a name that this profile does not know.
 pub(crate) fn unknown_contact(name: &str) -> Failure {
     Failure::new(Exit::Failed, "unknown_contact", format!("{name} is not known on this profile"))
         .hint("sealpost contacts lists who is; sending to someone, or verify, makes them known")
 }
 
-/// Someone's keys are not those that were trusted.
+/// Returns the error for keys that differ from the trusted ones.
 pub(crate) fn identity_changed(name: &str) -> Failure {
     Failure::new(Exit::Identity, "identity_changed", format!("the identity of {name} has changed; nothing was sent"))
         .hint(format!(
@@ -41,7 +41,7 @@ pub(crate) fn identity_changed(name: &str) -> Failure {
         ))
 }
 
-/// The engine answered a command with another one's outcome.
+/// Returns the error for an outcome that belongs to another command.
 pub(crate) fn unexpected() -> Failure {
     Failure::new(Exit::Failed, "internal", "something went wrong inside the client")
 }
@@ -65,7 +65,7 @@ impl From<Reached> for Failure {
     }
 }
 
-/// A driver's error, with what the network says about it.
+/// Returns the error for a failure of the driver, with what the network says about it.
 fn driver(error: &DriverError, network: Option<&NetworkFailure>) -> Failure {
     match error {
         DriverError::Command(CommandError::Unreachable) => unreachable(network),
@@ -76,7 +76,7 @@ fn driver(error: &DriverError, network: Option<&NetworkFailure>) -> Failure {
     }
 }
 
-/// The server could not be reached.
+/// Returns the error for a server that could not be reached.
 fn unreachable(network: Option<&NetworkFailure>) -> Failure {
     if let Some(NetworkFailure::Untrusted(text)) = network {
         return Failure::new(Exit::Identity, "server_untrusted", text.clone())
@@ -87,7 +87,7 @@ fn unreachable(network: Option<&NetworkFailure>) -> Failure {
         .hint("Check the network and the server's address, then try again.")
 }
 
-/// The remembered server cannot be used.
+/// Returns the error for a remembered server that cannot be used.
 pub(crate) fn server(error: &ServerError) -> Failure {
     match error {
         ServerError::Url(error) => Failure::new(Exit::Usage, "server_url", error.to_string()),
@@ -98,7 +98,7 @@ pub(crate) fn server(error: &ServerError) -> Failure {
     }
 }
 
-/// A command's own error.
+/// Returns the error for a failed command.
 fn command(error: &CommandError) -> Failure {
     match error {
         CommandError::Unreachable => unreachable(None),
@@ -115,7 +115,7 @@ fn command(error: &CommandError) -> Failure {
     }
 }
 
-/// The server refused.
+/// Returns the error for a refusal by the server.
 pub(crate) fn refused(code: ProblemCode, retry_after: Option<u64>) -> Failure {
     let failure = Failure::new(Exit::Refused, code.as_str(), code.title());
     match (code, code.class()) {
@@ -131,7 +131,7 @@ pub(crate) fn refused(code: ProblemCode, retry_after: Option<u64>) -> Failure {
     }
 }
 
-/// A command cannot be carried out as given.
+/// Returns the error for a command that cannot be carried out as given.
 fn invalid(error: InvalidCommand) -> Failure {
     let plain = |exit, code: &'static str| Failure::new(exit, code, error.to_string());
     match error {
@@ -162,7 +162,7 @@ fn invalid(error: InvalidCommand) -> Failure {
     }
 }
 
-/// The engine could not begin with this vault.
+/// Returns the error for an engine that could not start with this vault.
 pub(crate) fn engine(error: &EngineError) -> Failure {
     match error {
         EngineError::Vault(error) => vault(error),
@@ -171,7 +171,7 @@ pub(crate) fn engine(error: &EngineError) -> Failure {
     }
 }
 
-/// The vault can't be used. Each reason has its own code, because each has another remedy.
+/// Returns the error for a vault that cannot be used. Each reason has its own code, because each has another remedy.
 pub(crate) fn vault(error: &VaultError) -> Failure {
     let (code, hint): (&'static str, Cow<'static, str>) = match error {
         VaultError::Locked => ("vault_locked", "Try another passphrase. Nobody can reset it.".into()),

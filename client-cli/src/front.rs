@@ -83,8 +83,8 @@ impl Front {
         self.perform_to(task, &self.stdout()).await
     }
 
-    /// Has the task done: by the profile's owner, or by this process if there is none. If the owner dies, this process
-    /// takes over. The results go to `sink`.
+    /// Lets the profile's owner do the task, or does it in this process if the profile has no owner. If the owner dies,
+    /// this process takes over. The results go to `sink`.
     pub(crate) async fn perform_to<T: Task>(&self, mut task: T, sink: &Sink) -> Result<(), Failure> {
         let timeout = match self.global.timeout {
             None if task.goes_on() => None,

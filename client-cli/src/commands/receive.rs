@@ -151,7 +151,7 @@ impl Receiving<'_> {
         Ok(self.max.is_some_and(|max| self.messages >= max))
     }
 
-    /// The stream is lost. Returns the failure that ends this command, if it can't go on.
+    /// Handles a lost stream. Returns the failure that ends this command, if it cannot continue.
     async fn lost(&self, reason: OfflineReason) -> Result<(), Failure> {
         match reason {
             OfflineReason::Asked => Ok(()),
@@ -184,7 +184,7 @@ impl Receiving<'_> {
         self.job.client().trouble(DriverError::Command(error)).into()
     }
 
-    /// The time is up: that is a failure only where there was nothing to show.
+    /// Handles the end of the time, which is a failure only if there was nothing to show.
     fn ended(&self, failure: Failure) -> Result<(), Failure> {
         if failure.exit != Exit::TimedOut {
             return Err(failure);

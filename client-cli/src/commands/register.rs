@@ -59,8 +59,8 @@ impl task::Task for Task {
     const NAME: &'static str = "register";
     const NEEDS: Needs = Needs::AnyServer;
 
-    /// Repeated after the account was made, it says so again. So a script whose command was killed in the very last moment
-    /// may just run it again.
+    /// Registers the account. If it exists already, repeating the command prints the same result, so that a script
+    /// whose command was killed at the last moment can run it again.
     async fn perform(&self, job: &Job<'_>) -> Result<(), Failure> {
         let name = username(&self.name)?;
         let (password, invite) = (self.password.clone(), self.invite.clone());

@@ -99,7 +99,7 @@ fn line(account: &AccountInfo, server: Option<&str>, status: &sealpost_client::e
     Line::new(&object, text)
 }
 
-/// A message that waits in the outbox.
+/// Returns the line for a message that waits in the outbox.
 fn waiting_line(entry: &OutboxEntry) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {

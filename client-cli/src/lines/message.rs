@@ -9,7 +9,7 @@ use crate::line::Line;
 use crate::sanitise::visible;
 use crate::time::utc;
 
-/// A message of either side, as `history` prints it.
+/// Returns the line that `history` prints for a message of either side.
 pub(crate) fn of_history(entry: &HistoryEntry, me: &str) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -59,7 +59,7 @@ fn flags(entry: &HistoryEntry) -> String {
     text
 }
 
-/// A received message, as `receive` prints it.
+/// Returns the line that `receive` prints for a message.
 pub(crate) fn received(entry: &HistoryEntry) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {

@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::line::Line;
 
-/// Something happened to this profile's account or device.
+/// Returns the line for an event of this profile's account or device.
 pub(crate) fn account(event: &'static str, account: &AccountInfo, text: String) -> Line {
     account_event(event, account.username.as_str(), account.device.get(), text)
 }
 
-/// Something happened to a device of the account.
+/// Returns the line for an event of a device of the account.
 pub(crate) fn account_event(event: &'static str, account: &str, device: u8, text: String) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -26,7 +26,7 @@ pub(crate) fn account_event(event: &'static str, account: &str, device: u8, text
     Line::new(&Object { event, account, device }, text)
 }
 
-/// The server accepted a message.
+/// Returns the line for a message that the server accepted.
 pub(crate) fn sent(receipt: &MessageReceipt) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -54,7 +54,7 @@ pub(crate) fn sent(receipt: &MessageReceipt) -> Line {
     Line::new(&object, text)
 }
 
-/// A message is kept and will be sent later.
+/// Returns the line for a message that is kept and will be sent later.
 pub(crate) fn queued(to: &Username, message_id: MessageId) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -66,7 +66,7 @@ pub(crate) fn queued(to: &Username, message_id: MessageId) -> Line {
     Line::new(&object, format!("queued for {to}: the next command that connects sends it"))
 }
 
-/// What became of a message that an earlier command left in the outbox.
+/// Returns the line for the outcome of a message that an earlier command left in the outbox.
 pub(crate) fn settled(settled: &Settled) -> Line {
     match settled {
         Settled::Sent(receipt) => sent(receipt),
@@ -74,7 +74,7 @@ pub(crate) fn settled(settled: &Settled) -> Line {
     }
 }
 
-/// A message that was queued earlier was refused for good.
+/// Returns the line for a message that was queued earlier and refused for good.
 fn refused(to: &Username, message_id: MessageId, code: &str, why: &str) -> Line {
     #[derive(Serialize)]
     struct Object<'a> {

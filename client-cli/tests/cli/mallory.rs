@@ -181,7 +181,7 @@ fn an_identity_exchanged_before_the_first_contact_shows_in_the_safety_numbers() 
     });
     alice.ok(&["send", "mallory", "hello"]);
     assert_eq!(mallory.receives(), ["hello"]);
-    // Whoever asks for Bobby gets Mallory.
+    // A look-up of Bobby returns Mallory.
     let mut exchanged = found.lock().unwrap().take();
     exchanged["username"] = json!("bobby");
     liar.answers(move |call, body| if call.ends_with("/by-name/bobby") { exchanged.clone() } else { body });

@@ -28,7 +28,7 @@ impl Driver {
         std::thread::Builder::new()
             .name("sealpost-driver".to_owned())
             .spawn(move || {
-                // Dropped last, after the vault: whoever waits for the end may open that again.
+                // Dropped last, after the vault, so that a program that waits for the end can open the vault again.
                 let _end = end;
                 let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
                 let local = tokio::task::LocalSet::new();

@@ -80,7 +80,7 @@ impl Waiting {
         self.listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
 
-    /// The command of a message failed: before the message was in the outbox, or while it is.
+    /// Handles that the command of a message failed, before or after the message was in the outbox.
     fn not_sent(&mut self, id: CommandId, error: &CommandError) {
         if let Some(report) = self.asked.remove(&id) {
             report.ended(Err(error.clone().into()));

@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-/// Cuts a batch off after so many messages.
+/// Cuts a batch off after this number of messages.
 fn keep_messages(notices: &mut Vec<Notice>, most: u64) {
     let mut left = most;
     let end = notices.iter().position(|notice| {
