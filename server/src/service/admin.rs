@@ -11,9 +11,11 @@ use sealpost_crypto::{AccountId, UnixMillis};
 
 use super::accounts::{INVITE_MAX_BYTES, check_new_password, hash_invite};
 use super::{ServiceError, Services};
-use crate::store::{
-    AccountRecord, AccountSummary, AfterRestore, DeviceRecord, InviteRecord, QueueSummary, SessionRecord,
-};
+use crate::store::{AccountRecord, AccountSummary, AfterRestore, InviteRecord, QueueSummary};
+
+mod outcome;
+
+pub use outcome::{UserAccount, UserChange};
 
 /// The most invites that one call makes.
 pub const INVITES_MAX: u32 = 1_000;
@@ -123,31 +125,31 @@ impl Services {
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
-    pub async fn user(&self, name: &str) -> Result<(AccountRecord, Vec<DeviceRecord>, Vec<SessionRecord>), AdminError> {
+    pub async fn user(&self, name: &str) -> Result<UserAccount, AdminError> {
         let record = self.named(name).await?;
         let devices = self.core.store.devices(record.id).await?.unwrap_or_default();
         let sessions = self.core.store.sessions(record.id).await?;
-        Ok((record, devices, sessions))
+        Ok(UserAccount { record, devices, sessions })
     }
 
-    /// Disables the account and ends every login. Returns how many ended.
+    /// Disables the account and ends every login.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
-    pub async fn disable_user(&self, name: &str) -> Result<(AccountId, u32), AdminError> {
+    pub async fn disable_user(&self, name: &str) -> Result<UserChange, AdminError> {
         let account = self.named(name).await?.id;
         let ended = self.core.store.disable_account(account, self.core.clock.now()).await?;
-        self.ended(account, ended)
+        Ok(UserChange { account, ended_sessions: self.ended(ended)?, changed: true, password: None })
     }
 
-    /// Enables the account again. Returns whether it was disabled.
+    /// Enables the account again. It is changed if it was disabled.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], the store's failures.
-    pub async fn enable_user(&self, name: &str) -> Result<(AccountId, bool), AdminError> {
+    pub async fn enable_user(&self, name: &str) -> Result<UserChange, AdminError> {
         let account = self.named(name).await?.id;
-        let was = self.core.store.enable_account(account).await?.ok_or(AdminError::UnknownUser)?;
-        Ok((account, was))
+        let changed = self.core.store.enable_account(account).await?.ok_or(AdminError::UnknownUser)?;
+        Ok(UserChange { account, ended_sessions: 0, changed, password: None })
     }
 
     /// Sets the password and ends every login. Without a given password it generates one and returns it. Keys, devices
@@ -156,11 +158,7 @@ impl Services {
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], an error for a password that users could not choose either, the store's failures.
-    pub async fn reset_password(
-        &self,
-        name: &str,
-        given: Option<Password>,
-    ) -> Result<(AccountId, Option<Password>, u32), AdminError> {
+    pub async fn reset_password(&self, name: &str, given: Option<Password>) -> Result<UserChange, AdminError> {
         let account = self.named(name).await?.id;
         let (password, made) = match given {
             Some(password) => (password, None),
@@ -172,8 +170,7 @@ impl Services {
         check_new_password(&password)?;
         let hash = self.core.passwords.hash(password).await.map_err(ServiceError::from)?;
         let ended = self.core.store.reset_password_hash(account, &hash).await?;
-        let (account, ended) = self.ended(account, ended)?;
-        Ok((account, made, ended))
+        Ok(UserChange { account, ended_sessions: self.ended(ended)?, changed: true, password: made })
     }
 
     /// Erases an account, and returns what was erased and what remains.
@@ -186,22 +183,19 @@ impl Services {
         Ok((record.id, report))
     }
 
-    /// Ends one login of an account, or all of them. Returns how many ended.
+    /// Ends one login of an account, or all of them.
     ///
     /// # Errors
     /// [`AdminError::UnknownUser`], [`AdminError::UnknownSession`], the store's failures.
-    pub async fn end_user_sessions(
-        &self,
-        name: &str,
-        session: Option<SessionId>,
-    ) -> Result<(AccountId, u32), AdminError> {
+    pub async fn end_user_sessions(&self, name: &str, session: Option<SessionId>) -> Result<UserChange, AdminError> {
         let account = self.named(name).await?.id;
         let ended = match session {
             None => self.core.store.end_all_sessions(account).await?,
             Some(session) if self.core.store.end_session(account, session).await? => vec![session],
             Some(_) => return Err(AdminError::UnknownSession),
         };
-        self.ended(account, Some(ended))
+        let ended_sessions = self.ended(Some(ended))?;
+        Ok(UserChange { account, ended_sessions, changed: ended_sessions > 0, password: None })
     }
 
     /// Returns the queues with the most bytes.
@@ -226,10 +220,11 @@ impl Services {
         Ok(ended)
     }
 
-    fn ended(&self, account: AccountId, ended: Option<Vec<SessionId>>) -> Result<(AccountId, u32), AdminError> {
+    /// Ends the streams of logins that ended, and returns how many these are; `None` if there is no such account.
+    fn ended(&self, ended: Option<Vec<SessionId>>) -> Result<u32, AdminError> {
         let ended = ended.ok_or(AdminError::UnknownUser)?;
         self.core.end_sockets(&ended);
-        Ok((account, super::sessions::count(&ended)))
+        Ok(super::sessions::count(&ended))
     }
 
     async fn named(&self, name: &str) -> Result<AccountRecord, AdminError> {

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
-use sealpost_crypto::UnixMillis;
 use serde::Serialize;
 
 use super::protocol::{Changed, Erased, Keys, Reloaded, Reply, Status, UserDetail};
-use crate::domain::clock::{Clock as _, SystemClock};
-use crate::domain::date::{duration, rfc3339};
+
+mod table;
+
+use table::{ago, table, time};
 
 /// Prints one object a line: each item of a list, or the answer itself.
 pub(super) fn json(out: &mut impl Write, reply: &Reply) -> io::Result<()> {
@@ -203,37 +204,6 @@ fn reloaded(out: &mut impl Write, item: &Reloaded) -> io::Result<()> {
 
 fn log_in(disabled_at: Option<u64>) -> String {
     disabled_at.map_or_else(|| "allowed".to_owned(), |at| format!("disabled {}", time(at)))
-}
-
-fn time(millis: u64) -> String {
-    if millis == 0 { "?".to_owned() } else { rfc3339(UnixMillis(millis)) }
-}
-
-fn ago(millis: u64) -> String {
-    duration(SystemClock.now().since(UnixMillis(millis)))
-}
-
-/// Formats columns as wide as their widest cell; the last one is not padded.
-fn table<const N: usize>(
-    out: &mut impl Write,
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> io::Result<()> {
-    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in &rows {
-        let mut text = String::new();
-        for (cell, &width) in row.iter().zip(&widths) {
-            text.push_str(&format!("{cell:<width$}  "));
-        }
-        writeln!(out, "{}", text.trim_end())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
