@@ -2,7 +2,6 @@
 //! bytes, without knowing their meaning.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_http::ws::{HandshakeError, handshake};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
@@ -27,10 +26,7 @@ use upgrade::{Handover, Upgradable};
 pub use upgrade::{Upgrade, UpgradeFailed, Upgrades, with_streams};
 pub use writer::SocketWriter;
 
-/// How long a peer can take to read the last bytes and to close.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Why a request was not upgraded.
+/// Why a request does not become a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeError {
     /// It is not a WebSocket request according to RFC 6455 §4.2.1.

@@ -14,10 +14,14 @@ use crate::service::hub::CloseReason;
 use crate::service::limiter::LimitName;
 use crate::store::{FileSizes, StoreFigures, StoreObserver};
 
+mod figures;
 mod make;
 mod process;
+mod relayed;
 
-use make::Make;
+use figures::Figures;
+use make::{CLASSES, Make, set};
+use relayed::Relayed;
 
 /// Seconds: what an fsync takes, from a fast SSD to a disk in trouble.
 const COMMIT_SECONDS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
@@ -29,8 +33,6 @@ const REQUEST_SECONDS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 
 const PASSWORD_SECONDS: &[f64] = &[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 /// The label of requests to no route.
 const UNKNOWN: &str = "unknown";
-/// Classes of statuses, by their first digit.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The figures.
 #[derive(Debug)]
@@ -58,36 +60,6 @@ pub struct Metrics {
     relay: Relayed,
     figures: Figures,
     process: process::Process,
-}
-
-/// What goes between nodes.
-#[derive(Debug)]
-struct Relayed {
-    wanted: IntGauge,
-    connected: IntGauge,
-    sent: IntCounter,
-    heard: IntCounter,
-    dropped: IntCounter,
-}
-
-/// What is looked at once in a while.
-#[derive(Debug)]
-struct Figures {
-    accounts: IntGauge,
-    disabled_accounts: IntGauge,
-    devices: IntGauge,
-    sessions: IntGauge,
-    queues: IntGauge,
-    queued_messages: IntGauge,
-    queued_bytes: IntGauge,
-    oldest_seconds: IntGauge,
-    one_time_low: IntGauge,
-    one_time_none: IntGauge,
-    signed_expired: IntGauge,
-    at: IntGauge,
-    database_bytes: IntGauge,
-    log_bytes: IntGauge,
-    free_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -156,39 +128,12 @@ impl Metrics {
 
     /// Keeps what a look at the whole store gave, at `now` in ms since 1970.
     pub fn looked(&self, store: &StoreFigures, files: &FileSizes, now: u64) {
-        let figures = &self.figures;
-        let age = store.oldest_at.map_or(0, |at| now.saturating_sub(at.0) / 1_000);
-        for (gauge, value) in [
-            (&figures.accounts, store.accounts),
-            (&figures.disabled_accounts, store.disabled_accounts),
-            (&figures.devices, store.devices),
-            (&figures.sessions, store.sessions),
-            (&figures.queues, store.queues),
-            (&figures.queued_messages, store.queued_messages),
-            (&figures.queued_bytes, store.queued_bytes),
-            (&figures.oldest_seconds, age),
-            (&figures.one_time_low, store.one_time_low),
-            (&figures.one_time_none, store.one_time_none),
-            (&figures.signed_expired, store.signed_expired),
-            (&figures.at, now / 1_000),
-            (&figures.database_bytes, files.database),
-            (&figures.log_bytes, files.log),
-            (&figures.free_bytes, files.free),
-        ] {
-            set(gauge, value);
-        }
+        self.figures.keep(store, files, now);
     }
 
     /// Keeps how the node hears of others, and what the relay has carried by now.
     pub fn relay_looked(&self, state: RelayState, counts: RelayCounts) {
-        let relay = &self.relay;
-        relay.wanted.set(i64::from(matches!(state, RelayState::Connected | RelayState::Disconnected)));
-        relay.connected.set(i64::from(state == RelayState::Connected));
-        for (counter, now) in
-            [(&relay.sent, counts.sent), (&relay.heard, counts.heard), (&relay.dropped, counts.dropped)]
-        {
-            counter.inc_by(now.saturating_sub(counter.get()));
-        }
+        self.relay.keep(state, counts);
     }
 
     /// The text format of Prometheus, with the number of open streams and what the process uses as of now.
@@ -204,49 +149,6 @@ impl Metrics {
         }
         text
     }
-}
-
-impl Relayed {
-    fn new(make: &Make) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            wanted: make.gauge("sealpost_relay_wanted", "Whether the node is told to use a relay.")?,
-            connected: make.gauge("sealpost_relay_connected", "Whether the relay is connected.")?,
-            sent: make.counter("sealpost_relay_sent_total", "Hints to other nodes handed to the relay.")?,
-            heard: make.counter("sealpost_relay_heard_total", "Hints of other nodes heard from the relay.")?,
-            dropped: make.counter(
-                "sealpost_relay_dropped_total",
-                "Hints that the relay did not carry, or that could not be read.",
-            )?,
-        })
-    }
-}
-
-impl Figures {
-    fn new(make: &Make) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            accounts: make.gauge("sealpost_accounts", "Accounts.")?,
-            disabled_accounts: make.gauge("sealpost_accounts_disabled", "Accounts that may not log in.")?,
-            devices: make.gauge("sealpost_devices", "Devices of current lists.")?,
-            sessions: make.gauge("sealpost_sessions", "Live sessions.")?,
-            queues: make.gauge("sealpost_queues", "Devices with messages waiting.")?,
-            queued_messages: make.gauge("sealpost_queue_messages", "Messages waiting.")?,
-            queued_bytes: make.gauge("sealpost_queue_bytes", "Bytes of the messages waiting.")?,
-            oldest_seconds: make.gauge("sealpost_queue_oldest_seconds", "Age of the oldest message waiting.")?,
-            one_time_low: make.gauge("sealpost_devices_one_time_low", "Devices with few one-time prekeys.")?,
-            one_time_none: make.gauge("sealpost_devices_one_time_none", "Devices without a one-time prekey.")?,
-            signed_expired: make
-                .gauge("sealpost_devices_signed_prekey_expired", "Devices without a valid signed prekey.")?,
-            at: make.gauge("sealpost_store_looked_at_seconds", "When the store was looked at, in s since 1970.")?,
-            database_bytes: make.gauge("sealpost_store_database_bytes", "Size of the database file.")?,
-            log_bytes: make.gauge("sealpost_store_log_bytes", "Size of the write-ahead log.")?,
-            free_bytes: make.gauge("sealpost_store_free_bytes", "Free bytes on the store's file system.")?,
-        })
-    }
-}
-
-/// A gauge holds no more than an i64; none of ours comes near.
-fn set(gauge: &IntGauge, value: u64) {
-    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
 /// Every value of the label `route`.

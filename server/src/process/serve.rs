@@ -36,10 +36,9 @@ use operator::Operator;
 use reload::Reload;
 
 pub use listen::{Listen, ListenError};
+use public::DRAIN_TIMEOUT;
 pub use public::serve_plain;
 
-/// How long the end of a stream may take when the server stops; what is still open then is cut.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the drain looks.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 

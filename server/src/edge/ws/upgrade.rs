@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix_codec::{Encoder as _, Framed};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
@@ -15,11 +16,13 @@ use actix_web::dev::ServiceResponse;
 use bytes::BytesMut;
 use futures_util::future::LocalBoxFuture;
 
-use super::reader::SocketReader;
+use super::reader::{SocketLimits, SocketReader};
 use super::socket::{Io, Socket};
 use super::writer::{Answers, SocketWriter};
-use super::{LINGER_TIMEOUT, SocketLimits};
 use crate::service::stream::Gone;
+
+/// How long a peer can take to read the last bytes and to close.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 
 tokio::task_local! {
     /// The stream on the connection that this task serves.

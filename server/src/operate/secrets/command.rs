@@ -4,8 +4,9 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::args::{SecretsArgs, SecretsCommand};
+use super::fingerprint::{self, Fingerprint};
+use super::folder::{TOKEN_KEYS, hold, make, read_keys, usable_folder, write_token_keys};
 use super::token_keys::TokenKeys;
-use super::{Fingerprint, TOKEN_KEYS, agreed, hold, make, read_keys, usable_folder, write_token_keys};
 use crate::base::config::data_folder;
 use crate::domain::clock::SystemRandom;
 
@@ -69,7 +70,7 @@ fn change(command: &SecretsCommand, keys: &mut TokenKeys, fingerprint: &Fingerpr
         SecretsCommand::ReplaceKeys { replaces } => {
             let mut former = keys.iter().map(|(key, _)| fingerprint.token_key(key)).collect::<Result<Vec<_>, _>>()?;
             if let Some(text) = replaces {
-                agreed::parse(text)?;
+                fingerprint::parse(text)?;
                 former.push(text.to_ascii_lowercase());
             }
             keys.replace(former, &SystemRandom);

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::SecretsError;
+use super::error::SecretsError;
 use crate::domain::clock::Random;
 use crate::service::tokens::{TokenKey, TokenKeyId};
 

@@ -6,7 +6,8 @@ use prometheus::{
     core::Collector,
 };
 
-use super::CLASSES;
+/// Classes of statuses, by their first digit.
+pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Made<T> = Result<T, prometheus::Error>;
 
@@ -82,4 +83,9 @@ impl Make {
         }
         Ok(histograms)
     }
+}
+
+/// A gauge holds no more than an i64; none of ours comes near.
+pub(super) fn set(gauge: &IntGauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use prometheus::IntGauge;
 
-use super::make::Make;
-use super::set;
+use super::make::{Make, set};
 
 #[derive(Debug)]
 pub(super) struct Process {

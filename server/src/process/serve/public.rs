@@ -19,7 +19,6 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web;
 use anyhow::Result;
 
-use super::DRAIN_TIMEOUT;
 use crate::base::config::{Config, TrustedProxies};
 use crate::domain::address::client_network;
 use crate::edge::http::{self, Http, HttpSettings};
@@ -28,6 +27,8 @@ use crate::edge::ws::{OriginPolicy, UpgradeFailed, Upgrades, with_streams};
 use crate::service::Services;
 use crate::service::places::Places;
 
+/// How long the end of a stream may take when the server stops; what is still open then is cut.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for a request's head (slowloris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for a TLS handshake.

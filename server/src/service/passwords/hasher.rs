@@ -7,7 +7,8 @@ use sealpost_api::password::Password;
 use sealpost_sabotage::{Countermeasure, or_planted, without};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{PasswordSettings, PasswordsError, SALT_BYTES, Verdict};
+use super::outcome::{PasswordsError, Verdict};
+use super::settings::{PasswordSettings, SALT_BYTES};
 use crate::domain::clock::Random;
 
 /// The memory of one thread, as large as its largest hash so far.

@@ -1,3 +1,5 @@
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::domain::clock::SystemRandom;
 

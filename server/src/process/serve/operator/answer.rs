@@ -10,7 +10,7 @@ use crate::service::ServiceError;
 use crate::service::admin::{AdminError, UserAccount, UserChange};
 use crate::store::{DeviceRecord, SessionRecord};
 
-/// Bytes of an invite's hash in its id: enough that no two are alike, and short enough to type a part of.
+/// The bytes of an invite's hash in its id: enough to be distinct, and short enough to type a part.
 const INVITE_ID_BYTES: usize = 8;
 
 /// An answer, and which account or invite the audit log notes with it.
