@@ -55,3 +55,16 @@ fn every_file_is_in_a_room() {
         }
     }
 }
+
+#[test]
+fn no_file_is_part_of_a_circle() {
+    let circles = sources().circles();
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn no_file_has_more_than_500_lines() {
+    let sources = sources();
+    let long: Vec<_> = sources.files().iter().filter(|file| file.lines > 500).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
