@@ -4,7 +4,6 @@
 //! which is too slow shows as a lower rate and never as a cheaper message.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
@@ -19,7 +18,7 @@ pub(crate) mod people;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod socket;
-pub(crate) mod wire;
+mod wire;
 
 use people::Person;
 use server::Server;
@@ -110,11 +109,4 @@ impl Rig {
 /// The single thread that all of the generator runs on.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-/// Where the server is and how to speak to it.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
-    pub(crate) address: std::net::SocketAddr,
-    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
 }

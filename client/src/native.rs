@@ -1,22 +1,16 @@
-//! The native transport: HTTP and the WebSocket over rustls, and the trust in a server's certificate.
+//! The native transport: what the engine asks of the network, over [`sealpost_transport`].
 //!
 //! ```text
 //! BaseUrl ─▶ Connector (ServerTrust) ─▶ HttpClient::request
 //!                                    └▶ stream::connect ─▶ StreamSender, StreamReceiver
 //! ```
 //!
-//! Nothing here knows the engine or the vault. The TLS provider (ring) is named in every builder, never taken from the
-//! process. Everything that arrives is bounded in size, everything that waits is bounded in time.
+//! Nothing here knows the engine or the vault.
 
-mod connect;
-mod error;
 mod http;
 pub mod stream;
-mod trust;
-mod url;
 
-pub use connect::Connector;
-pub use error::{TlsFailure, TransportError};
 pub use http::{HttpClient, HttpResponse};
-pub use trust::{ServerCertificates, ServerTrust, TrustError, probe};
-pub use url::{BaseUrl, UrlError};
+pub use sealpost_transport::{
+    BaseUrl, Connector, ServerCertificates, ServerTrust, TlsFailure, TransportError, TrustError, UrlError, probe,
+};

@@ -43,13 +43,13 @@ impl Idle {
 pub(crate) async fn idle(rig: &mut Rig, settle: Duration) -> Result<Idle> {
     rig.refresh_tokens(rig.people.len()).await?;
     for person in rig.people.iter().take(WARM) {
-        Socket::open_idle(rig.server.endpoint(), person, 0).await?.close().await?;
+        Socket::open_idle(rig.server.connector()?, person, 0).await?.close().await?;
     }
-    let (pid, endpoint) = (rig.server.pid()?, rig.server.endpoint());
+    let (pid, connector) = (rig.server.pid()?, rig.server.connector()?);
     let before = memory(pid)?;
     let bar = bar("idle streams", u64::try_from(rig.people.len())?);
     let opening = iter(rig.people.iter().enumerate().map(async |(index, person)| {
-        let socket = Socket::open_idle(endpoint, person, index).await;
+        let socket = Socket::open_idle(connector, person, index).await;
         bar.inc(1);
         socket
     }));

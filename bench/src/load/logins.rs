@@ -23,17 +23,17 @@ const COST: (u32, u32) = (19_456, 2);
 
 /// Makes this number of logins, each with a new session id.
 pub(crate) async fn logins(rig: &Rig, logins: u64) -> Result<Outcome> {
-    let endpoint = rig.server.endpoint();
-    let info = server_info(&mut Http::connect(endpoint).await?).await?;
+    let connector = rig.server.connector()?;
+    let info = server_info(&Http::connect(connector).await?).await?;
     let bar = bar("log-ins", logins);
     let clock = Clock::start(rig.server.pid()?)?;
     let lines = (0..AT_ONCE).map(async |line| {
-        let mut http = Http::connect(endpoint).await?;
+        let http = Http::connect(connector).await?;
         let turns = usize::try_from(AT_ONCE)?;
         for (_, person) in (line..logins).step_by(turns).zip(rig.people.iter().cycle()) {
             let request = serde_json::to_string(&person.login_request(&info))?;
-            let answer = http.call("POST", "/v1/sessions", None, &request).await?;
-            serde_json::from_slice::<SessionGrant>(&answer.success()?)?;
+            let body = http.call("POST", "/v1/sessions", None, &request).await?;
+            serde_json::from_slice::<SessionGrant>(&body)?;
             bar.inc(1);
         }
         anyhow::Ok(())

@@ -36,7 +36,7 @@ pub(crate) async fn drain(rig: &mut Rig, run: &Run) -> Result<Outcome> {
     let recipients = groups(rig, run.plan)?.1;
     let clock = Clock::start(rig.server.pid()?)?;
     let drained = recipients.iter().enumerate().map(async |(place, person)| {
-        let (socket, _) = Socket::open(rig.server.endpoint(), person).await?;
+        let (socket, _) = Socket::open(rig.server.connector()?, person).await?;
         Recipient::new(socket, run.ledger(place)).drain(&run).await?.finish(&run).await
     });
     let tallies = futures_util::future::try_join_all(drained).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn online(rig: &mut Rig, plan: Plan) -> Result<Outcome> {
 pub(crate) async fn open_senders(rig: &Rig, people: &[Person]) -> Result<Vec<Sender>> {
     let mut senders = Vec::with_capacity(people.len());
     for person in people {
-        let (socket, welcome) = Socket::open(rig.server.endpoint(), person).await?;
+        let (socket, welcome) = Socket::open(rig.server.connector()?, person).await?;
         senders.push(Sender { socket, next: welcome.highest_number.0.saturating_add(1), open: 0 });
     }
     Ok(senders)
@@ -83,7 +83,7 @@ pub(crate) async fn open_senders(rig: &Rig, people: &[Person]) -> Result<Vec<Sen
 pub(crate) async fn open_recipients(rig: &Rig, run: &Run, people: &[Person]) -> Result<Vec<Recipient>> {
     let mut recipients = Vec::with_capacity(people.len());
     for (place, person) in people.iter().enumerate() {
-        let (socket, welcome) = Socket::open(rig.server.endpoint(), person).await?;
+        let (socket, welcome) = Socket::open(rig.server.connector()?, person).await?;
         if welcome.pending > 0 {
             bail!("{} messages of an earlier run wait", welcome.pending);
         }
@@ -119,7 +119,7 @@ pub(crate) async fn nothing_waits(rig: &Rig, people: &[Person]) -> Result<()> {
         tokio::time::sleep(SETTLING).await;
     }
     for person in people {
-        let (socket, welcome) = Socket::open(rig.server.endpoint(), person).await?;
+        let (socket, welcome) = Socket::open(rig.server.connector()?, person).await?;
         if welcome.pending > 0 {
             bail!("{} messages wait for somebody who acked them all", welcome.pending);
         }

@@ -115,7 +115,7 @@ impl Person {
         }
     }
 
-    async fn refresh(&mut self, http: &mut Http, info: &ServerInfo) -> Result<()> {
+    async fn refresh(&mut self, http: &Http, info: &ServerInfo) -> Result<()> {
         let next = RefreshToken::from_bytes(rand::random());
         let statement = RefreshStatement {
             server: *info.server_id.0.as_bytes(),
@@ -129,8 +129,8 @@ impl Person {
             next_hash: B64(next.hash()),
             signature: B64(statement.sign(&self.identity)),
         };
-        let answer = http.call("POST", "/v1/sessions/refresh", None, &serde_json::to_string(&request)?).await?;
-        let grant: SessionGrant = serde_json::from_slice(&answer.success()?)?;
+        let body = http.call("POST", "/v1/sessions/refresh", None, &serde_json::to_string(&request)?).await?;
+        let grant: SessionGrant = serde_json::from_slice(&body)?;
         (self.refresh, self.access) = (next, Some(grant.access_token));
         Ok(())
     }
@@ -144,20 +144,20 @@ pub(crate) fn message(to: &DeviceAddress, number: u64, ciphertext: Bytes) -> Cli
 }
 
 /// What the server says of itself.
-pub(crate) async fn server_info(http: &mut Http) -> Result<ServerInfo> {
-    Ok(serde_json::from_slice(&http.call("GET", "/v1/server", None, "").await?.success()?)?)
+pub(crate) async fn server_info(http: &Http) -> Result<ServerInfo> {
+    Ok(serde_json::from_slice(&http.call("GET", "/v1/server", None, "").await?)?)
 }
 
 /// Registers people over HTTP, one after the other: each costs the server a password hash.
 pub(crate) async fn register(server: &Server, count: usize) -> Result<Vec<Person>> {
-    let mut http = Http::connect(server.endpoint()).await?;
-    let info = server_info(&mut http).await?;
+    let http = Http::connect(server.connector()?).await?;
+    let info = server_info(&http).await?;
     let mut people = Vec::with_capacity(count);
     for number in 0..count {
         let (mut person, papers) = Person::new(format!("person{number}"), UnixMillis(info.now))?;
         let request = serde_json::to_string(&person.register_request(&info, &papers))?;
-        let answer = http.call("POST", "/v1/accounts", None, &request).await?;
-        let grant: SessionGrant = serde_json::from_slice(&answer.success()?)?;
+        let body = http.call("POST", "/v1/accounts", None, &request).await?;
+        let grant: SessionGrant = serde_json::from_slice(&body)?;
         person.access = Some(grant.access_token);
         people.push(person);
     }
@@ -168,12 +168,12 @@ pub(crate) async fn register(server: &Server, count: usize) -> Result<Vec<Person
 pub(crate) async fn refresh(server: &Server, people: &mut [Person]) -> Result<()> {
     /// Calls that wait for the disk together.
     const AT_ONCE: usize = 32;
-    let info = server_info(&mut Http::connect(server.endpoint()).await?).await?;
+    let info = server_info(&Http::connect(server.connector()?).await?).await?;
     let share = people.len().div_ceil(AT_ONCE).max(1);
     let shares = people.chunks_mut(share).map(async |share| {
-        let mut http = Http::connect(server.endpoint()).await?;
+        let http = Http::connect(server.connector()?).await?;
         for person in share {
-            person.refresh(&mut http, &info).await?;
+            person.refresh(&http, &info).await?;
         }
         anyhow::Ok(())
     });

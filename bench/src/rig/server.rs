@@ -1,16 +1,16 @@
 //! The server's process, in a folder of its own.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use sealpost_transport::Connector;
 use serde_json::Value;
 
-use super::{Endpoint, RigOptions, Transport, cores, database, wire};
+use super::{RigOptions, Transport, cores, database, wire};
 
 /// How long a start or a stop may take on a busy machine with much in the store.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,7 +25,8 @@ pub(crate) struct Server {
     /// Where it keeps everything, if not in its data folder.
     database: Option<String>,
     child: Option<Child>,
-    endpoint: Endpoint,
+    /// How it is reached, once it runs.
+    connector: Option<Connector>,
 }
 
 impl Server {
@@ -38,12 +39,11 @@ impl Server {
             None => folder.tempdir(),
         }?;
         fs::write(folder.path().join("server.toml"), CONFIG)?;
-        let endpoint = Endpoint { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None };
         let database = options
             .mongodb
             .as_ref()
             .map(|address| format!("{}/sealpost_bench_{:032x}", address.trim_end_matches('/'), rand::random::<u128>()));
-        let mut server = Self { options: options.clone(), transport, folder, database, child: None, endpoint };
+        let mut server = Self { options: options.clone(), transport, folder, database, child: None, connector: None };
         server.start_again()?;
         Ok(server)
     }
@@ -89,7 +89,7 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        self.endpoint = endpoint(&facts)?;
+        self.connector = Some(connector(&facts)?);
         Ok(())
     }
 
@@ -123,9 +123,9 @@ impl Server {
         self.database.as_deref()
     }
 
-    /// Where it is.
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    /// Returns how it is reached.
+    pub(crate) fn connector(&self) -> Result<&Connector> {
+        self.connector.as_ref().context("the server has not run yet")
     }
 }
 
@@ -144,11 +144,9 @@ impl Drop for Server {
     }
 }
 
-fn endpoint(facts: &Value) -> Result<Endpoint> {
+fn connector(facts: &Value) -> Result<Connector> {
     let url = facts.get("url").and_then(Value::as_str).context("the ready file has no url")?;
-    let (_, authority) = url.split_once("://").context("the server's url has no scheme")?;
-    let tls = facts.get("ca").and_then(Value::as_str).map(|ca| wire::tls_config(Path::new(ca))).transpose()?;
-    Ok(Endpoint { address: authority.trim_end_matches('/').parse()?, tls })
+    wire::connector(url, facts.get("ca").and_then(Value::as_str).map(Path::new))
 }
 
 /// The program to measure.

@@ -5,12 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use sealpost_api::frames::{ClientFrame, ServerFrame, Welcome};
+use sealpost_transport::{Connector, Io};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::Endpoint;
-use super::http::read_head;
 use super::people::Person;
-use super::wire::Io;
+use super::wire::source;
 
 const BINARY: u8 = 0x82;
 const CLOSE: u8 = 0x88;
@@ -34,13 +33,13 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Opens a stream and reads its `Welcome`.
-    pub(crate) async fn open(endpoint: &Endpoint, person: &Person) -> Result<(Self, Welcome)> {
-        Self::welcomed(endpoint.connect().await?, person, BUSY_READ).await
+    pub(crate) async fn open(server: &Connector, person: &Person) -> Result<(Self, Welcome)> {
+        Self::welcomed(server.connect().await?, person, BUSY_READ).await
     }
 
     /// Opens the `index`-th of many streams, which will hardly hear anything.
-    pub(crate) async fn open_idle(endpoint: &Endpoint, person: &Person, index: usize) -> Result<Self> {
-        Ok(Self::welcomed(endpoint.connect_as(index).await?, person, IDLE_READ).await?.0)
+    pub(crate) async fn open_idle(server: &Connector, person: &Person, index: usize) -> Result<Self> {
+        Ok(Self::welcomed(server.connect_from(source(index)).await?, person, IDLE_READ).await?.0)
     }
 
     async fn welcomed(mut io: Box<dyn Io>, person: &Person, read: usize) -> Result<(Self, Welcome)> {
@@ -53,7 +52,7 @@ impl Socket {
         io.write_all(request.as_bytes()).await?;
         io.flush().await?;
         let mut input = BytesMut::with_capacity(read);
-        let (status, _) = read_head(&mut io, &mut input).await?;
+        let status = read_head(&mut io, &mut input).await?;
         if status != 101 {
             bail!("a stream was answered with {status}");
         }
@@ -166,5 +165,33 @@ impl Socket {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Reads the head of the server's answer, and returns its status.
+async fn read_head(io: &mut Box<dyn Io>, input: &mut BytesMut) -> Result<u16> {
+    loop {
+        if let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") {
+            return parse_head(&input.split_to(end.saturating_add(4)));
+        }
+        if io.read_buf(input).await? == 0 {
+            bail!("the server closed instead of answering");
+        }
+    }
+}
+
+fn parse_head(head: &[u8]) -> Result<u16> {
+    let head = String::from_utf8_lossy(head);
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("an answer has no status")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_tells_its_status() {
+        assert_eq!(parse_head(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").unwrap(), 101);
+        assert!(parse_head(b"nonsense").is_err());
     }
 }

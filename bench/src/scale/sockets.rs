@@ -35,9 +35,9 @@ async fn at(options: &Options, size: u64) -> Result<[Point; 3]> {
     let mut rig = Rig::peopled(&options.rig, Transport::Plain, people).await?;
     rig.refresh_tokens(people).await?;
     let bar = bar(&format!("{size} streams"), size);
-    let endpoint = rig.server.endpoint();
+    let connector = rig.server.connector()?;
     let opening = rig.people.iter().skip(BUSY).enumerate().map(async |(index, person)| {
-        let socket = Socket::open_idle(endpoint, person, index).await;
+        let socket = Socket::open_idle(connector, person, index).await;
         bar.inc(1);
         socket
     });

@@ -276,7 +276,9 @@ fn report(error: &TransportError) -> NetworkFailure {
 
 fn failure(error: &TransportError) -> RequestFailure {
     match error {
-        TransportError::Unreachable { .. } | TransportError::Tls(_) => RequestFailure::Unreachable,
+        TransportError::Unreachable { .. } | TransportError::Broken { .. } | TransportError::Tls(_) => {
+            RequestFailure::Unreachable
+        }
         TransportError::Timeout => RequestFailure::Timeout,
         _ => RequestFailure::Protocol,
     }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use sealpost_api::frames::ServerFrame;
+use sealpost_transport::ServerTrust;
 use serde_json::Value;
 
 /// Longer than the server gives a head or a body, on a loaded machine: what is silent for this long hangs.
@@ -66,12 +66,7 @@ impl Target {
     pub(super) fn new(url: &str, ca: &Path) -> Result<Self> {
         let authority = url.strip_prefix("https://").context("the server speaks TLS")?.trim_end_matches('/').to_owned();
         let (host, _) = authority.rsplit_once(':').context("the URL has a port")?;
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(ca)?)?;
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = ServerTrust::from_pem(&std::fs::read(ca)?)?.roots()?.client_config()?;
         let name = ServerName::try_from(host.to_owned())?;
         Ok(Self { authority, name, tls: Arc::new(tls) })
     }

@@ -1,49 +1,29 @@
 //! Calls and streams to a running server, as a client makes them.
 
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::handshake;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use sealpost_api::endpoint::{Endpoint, RequestBody as _};
 use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::limits::FRAME_MAX_BYTES;
 use sealpost_api::password::AccessToken;
 use sealpost_api::problem::Problem;
 use sealpost_api::stream::OpenStream;
+use sealpost_transport::socket::{self, ConnectError, Received, SocketReceiver, SocketSender};
+use sealpost_transport::{BaseUrl, Call, Connector, HttpClient, Roots, TransportError};
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_tungstenite::tungstenite::Error as SocketError;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// How long one call or one frame may take. A cluster without its relay delivers within 5 s; a password may wait for others.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest body of an answer that is read; those that are asked for here stay far below.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
-trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
-
 /// Where the server is, and whose certificates are believed.
 pub(super) struct Server {
-    host: String,
-    port: u16,
-    tls: Option<TlsConnector>,
+    connector: Connector,
 }
 
 /// What a call was answered with.
@@ -53,45 +33,14 @@ pub(super) struct Answer {
 }
 
 impl Server {
-    /// A server by its URL. `ca` is a file with the authorities to believe; without one, those of the system are, and the one
-    /// in `authority`, where there is such a file.
+    /// Returns a server by its URL. `ca` is a file with the authorities to accept; without one, those of the system are, and
+    /// the one in `authority`, where there is such a file.
     pub(super) fn new(url: &str, ca: Option<&Path>, authority: Option<&Path>) -> Result<Self> {
-        let form = || format!("{url} is no URL of a server; it looks like https://sealpost.example:8443");
-        let parsed: Uri = url.parse().with_context(form)?;
-        let host = parsed.host().with_context(form)?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let is_tls = match parsed.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => bail!(form()),
-        };
-        if parsed.path().len() > 1 || parsed.query().is_some() {
-            bail!(form());
-        }
-        let port = parsed.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Ok(Self { host, port, tls: if is_tls { Some(tls(ca, authority)?) } else { None } })
-    }
-
-    /// `HOST:PORT`.
-    fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-
-    async fn connect(&self) -> Result<Box<dyn Io>> {
-        let to = self.authority();
-        let tcp = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .with_context(|| format!("{to} cannot be reached; does the server run, and is the URL right?"))?;
-        tcp.set_nodelay(true)?;
-        let Some(tls) = &self.tls else { return Ok(Box::new(tcp)) };
-        let name = ServerName::try_from(self.host.clone()).with_context(|| format!("{} is no host", self.host))?;
-        let stream = tls.connect(name, tcp).await.with_context(|| {
-            format!("no TLS with {to}; is it https there, and does --ca name the authority of its certificate?")
-        })?;
-        Ok(Box::new(stream))
+        let base = BaseUrl::anywhere(url)
+            .with_context(|| format!("{url} is no URL of a server; it looks like https://sealpost.example:8443"))?;
+        let roots = if base.is_tls() { roots(ca, authority)? } else { Roots::none() };
+        let connector = Connector::with_roots(base, roots).context("TLS cannot be set up")?;
+        Ok(Self { connector })
     }
 
     /// Makes one call on a connection of its own, and returns its answer whatever the status.
@@ -101,32 +50,17 @@ impl Server {
         token: Option<&AccessToken>,
         body: &E::Request,
     ) -> Result<Answer> {
-        let method = E::METADATA.method.as_str();
-        let mut request = Request::builder().method(method).uri(endpoint.path()).header(HOST, self.authority());
+        let mut call = Call::new(E::METADATA.method.as_str(), &endpoint.path());
         if let Some(token) = token {
-            request = request.header(AUTHORIZATION, bearer(token)?);
+            call = call.bearer(token.reveal());
         }
-        let mut bytes = Vec::new();
         if E::Request::EXPECTED {
-            request = request.header(CONTENT_TYPE, "application/json");
-            bytes = serde_json::to_vec(body)?;
+            call = call.json(serde_json::to_vec(body)?.into());
         }
-        let request = request.body(Full::new(Bytes::from(bytes)))?;
-        in_time(async {
-            let (mut sender, connection) = handshake(TokioIo::new(self.connect().await?)).await?;
-            let connection = tokio::spawn(connection);
-            let answer = async {
-                let response = sender.send_request(request).await.context("the server broke the call off")?;
-                let status = response.status().as_u16();
-                let body = Limited::new(response.into_body(), BODY_MAX_BYTES).collect().await;
-                let body = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
-                Ok(Answer { status, body })
-            }
-            .await;
-            connection.abort();
-            answer
-        })
-        .await
+        let http = HttpClient::new(self.connector.clone(), BODY_MAX_BYTES);
+        // On the heap: the future holds a whole connection.
+        let answer = Box::pin(http.request(&call, PATIENCE)).await.map_err(|error| self.explain(error))?;
+        Ok(Answer { status: answer.status, body: answer.body })
     }
 
     /// Makes one call that must succeed, and returns its answer.
@@ -141,23 +75,33 @@ impl Server {
 
     /// Opens the stream of the device that the token is of.
     pub(super) async fn stream(&self, token: &AccessToken) -> Result<Socket> {
-        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
-        let mut request = format!("{scheme}://{}{}", self.authority(), OpenStream.path()).into_client_request()?;
-        request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
-        let config =
-            WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES)).max_frame_size(Some(FRAME_MAX_BYTES));
-        in_time(async {
-            match client_async_with_config(request, self.connect().await?, Some(config)).await {
-                Ok((socket, _)) => Ok(Socket(socket)),
-                Err(SocketError::Http(response)) => {
-                    let status = response.status().as_u16();
-                    Err(Answer { status, body: response.into_body().unwrap_or_default().into() }.refusal())
-                        .context("the stream was refused; does a proxy in front pass WebSockets on?")
-                }
-                Err(error) => Err(error).context("no stream could be opened"),
+        let call = Call::new("GET", &OpenStream.path()).bearer(token.reveal());
+        let opened = Box::pin(socket::open(&self.connector, &call, FRAME_MAX_BYTES, PATIENCE)).await;
+        match opened {
+            Ok((sender, receiver)) => Ok(Socket { sender, receiver }),
+            Err(ConnectError::Refused { status, body, .. }) => Err(Answer { status, body: body.into() }.refusal())
+                .context("the stream was refused; does a proxy in front pass WebSockets on?"),
+            Err(ConnectError::Transport(error @ TransportError::Protocol)) => {
+                Err(error).context("no stream could be opened")
             }
-        })
-        .await
+            Err(ConnectError::Transport(error)) => Err(self.explain(error)),
+        }
+    }
+
+    /// Says what an operator can do about a failure.
+    fn explain(&self, error: TransportError) -> anyhow::Error {
+        let to = self.connector.base().authority();
+        match error {
+            TransportError::Unreachable { reason, .. } => {
+                anyhow!(reason).context(format!("{to} cannot be reached; does the server run, and is the URL right?"))
+            }
+            TransportError::Tls(failure) => anyhow!(failure).context(format!(
+                "no TLS with {to}; is it https there, and does --ca name the authority of its certificate?"
+            )),
+            TransportError::Timeout => anyhow!("nothing came in time"),
+            TransportError::Broken { reason, .. } => anyhow!(reason).context("the server broke the call off"),
+            other => anyhow!(other).context("the server broke the call off"),
+        }
     }
 }
 
@@ -181,85 +125,48 @@ impl Answer {
 }
 
 /// An open stream.
-pub(super) struct Socket(WebSocketStream<Box<dyn Io>>);
+pub(super) struct Socket {
+    sender: SocketSender,
+    receiver: SocketReceiver,
+}
 
 impl Socket {
     /// Sends a frame.
     pub(super) async fn put(&mut self, frame: &ClientFrame) -> Result<()> {
-        let sent = self.0.send(Message::Binary(frame.encode()));
-        in_time(async { sent.await.context("the stream ended") }).await
+        self.sender.send(frame.encode()).await.context("the stream ended")
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     pub(super) async fn next(&mut self) -> Result<ServerFrame> {
-        in_time(async {
-            loop {
-                match self.0.next().await {
-                    Some(Ok(Message::Binary(bytes))) => {
-                        return ServerFrame::decode(bytes).context("a frame that this program does not understand");
-                    }
-                    Some(Ok(Message::Close(reason))) => {
-                        let code = reason.map_or(1_005, |reason| u16::from(reason.code));
-                        bail!("the server closed the stream with code {code}");
-                    }
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(error).context("the stream ended"),
-                    None => bail!("the stream ended"),
-                }
+        match tokio::time::timeout(PATIENCE, self.receiver.next()).await {
+            Ok(Received::Frame(bytes)) => {
+                ServerFrame::decode(bytes).context("a frame that this program does not understand")
             }
-        })
-        .await
+            Ok(Received::Closed { code: Some(code) }) => bail!("the server closed the stream with code {code}"),
+            Ok(Received::Closed { code: None }) => bail!("the stream ended"),
+            Err(_) => bail!("nothing came within {} s", PATIENCE.as_secs()),
+        }
     }
 
     /// Says goodbye and waits for the server's, so that it has read everything before.
     pub(super) async fn close(mut self) -> Result<()> {
-        in_time(async {
-            self.0.close(None).await.context("the stream ended")?;
-            while let Some(Ok(_)) = self.0.next().await {}
-            Ok(())
-        })
-        .await
+        self.sender.close().await;
+        let goodbye = async { while matches!(self.receiver.next().await, Received::Frame(_)) {} };
+        tokio::time::timeout(PATIENCE, goodbye)
+            .await
+            .with_context(|| format!("nothing came within {} s", PATIENCE.as_secs()))
     }
 }
 
-/// On the heap: these futures hold whole connections.
-fn in_time<'a, T: 'a>(work: impl Future<Output = Result<T>> + 'a) -> impl Future<Output = Result<T>> + 'a {
-    let work = Box::pin(work);
-    async move {
-        match tokio::time::timeout(PATIENCE, work).await {
-            Ok(done) => done,
-            Err(_) => bail!("nothing came within {} s", PATIENCE.as_secs()),
-        }
-    }
-}
-
-fn bearer(token: &AccessToken) -> Result<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn tls(ca: Option<&Path>, authority: Option<&Path>) -> Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    let mut file = |path: &Path| -> Result<()> {
+fn roots(ca: Option<&Path>, authority: Option<&Path>) -> Result<Roots> {
+    let with_file = |roots: Roots, path: &Path| -> Result<Roots> {
         let unread = || format!("{} holds no certificate of an authority in PEM", path.display());
-        for certificate in CertificateDer::pem_file_iter(path).with_context(unread)? {
-            roots.add(certificate.with_context(unread)?).with_context(unread)?;
-        }
-        Ok(())
+        let text = fs::read(path).with_context(unread)?;
+        roots.with_pem(&text).with_context(unread)
     };
     if let Some(path) = ca {
-        file(path)?;
-    } else {
-        if let Some(path) = authority.filter(|path| path.exists()) {
-            file(path)?;
-        }
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return with_file(Roots::none(), path);
     }
-    let config = ClientConfig::builder_with_provider(crate::edge::tls::provider())
-        .with_safe_default_protocol_versions()
-        .context("TLS cannot be set up")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    let own = authority.filter(|path| path.exists());
+    own.map_or(Ok(Roots::none()), |path| with_file(Roots::none(), path)).map(Roots::with_system)
 }

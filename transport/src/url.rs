@@ -38,25 +38,25 @@ pub enum UrlError {
 }
 
 impl BaseUrl {
-    /// Whether the connection is by TLS.
+    /// Returns whether the connection is by TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// The host name, or the IP address without brackets.
+    /// Returns the host name, or the IP address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// `HOST:PORT` as in a `Host` header, an IPv6 address in brackets.
+    /// Returns `HOST:PORT` as in a `Host` header, an IPv6 address in brackets.
     #[must_use]
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
@@ -65,12 +65,12 @@ impl BaseUrl {
             format!("{}:{}", self.host, self.port)
         }
     }
-}
 
-impl FromStr for BaseUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<Self, UrlError> {
+    /// Reads an address, and accepts `http://` to other machines too: an operator looks at a node behind a proxy that way.
+    ///
+    /// # Errors
+    /// [`UrlError`]
+    pub fn anywhere(text: &str) -> Result<Self, UrlError> {
         let (tls, rest) = if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
         } else if let Some(rest) = text.strip_prefix("http://") {
@@ -89,10 +89,19 @@ impl FromStr for BaseUrl {
             None if tls => HTTPS_PORT,
             None => HTTP_PORT,
         };
-        if !tls && !is_this_machine(&host) {
+        Ok(Self { tls, host, port })
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let address = Self::anywhere(text)?;
+        if !address.tls && !is_this_machine(&address.host) {
             return Err(UrlError::PlainElsewhere);
         }
-        Ok(Self { tls, host, port })
+        Ok(address)
     }
 }
 
@@ -150,6 +159,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<BaseUrl>().unwrap().to_string(), written);
         }
+    }
+
+    #[test]
+    fn only_an_operator_speaks_http_to_another_machine() {
+        assert_eq!(BaseUrl::anywhere("http://node.internal").unwrap().to_string(), "http://node.internal:80");
+        assert_eq!(BaseUrl::anywhere("node.internal"), Err(UrlError::Scheme));
     }
 
     #[test]

@@ -6,9 +6,17 @@ use std::io;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// No connection, or it broke.
+    /// No connection.
     #[error("{host} could not be reached: {reason}")]
     Unreachable {
+        /// Host and port.
+        host: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// A connection that broke.
+    #[error("{host} could not be reached: {reason}")]
+    Broken {
         /// Host and port.
         host: String,
         /// What the system says.
@@ -47,7 +55,7 @@ pub enum TlsFailure {
 }
 
 impl TransportError {
-    /// What an I/O error on a connection to `host` means; a TLS error inside it says more.
+    /// Returns what an I/O error on a connection to `host` means; a TLS error inside it says more.
     pub(crate) fn from_io(host: &str, error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(tls) => Self::Tls(TlsFailure::from(tls)),
