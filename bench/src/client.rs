@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, ensure};
 use argon2::{Algorithm, Argon2, Params, Version};
 use clap::Args;
 use sealpost_client::vault::KdfParameters;
-use sealpost_torture::person::{Ended, KillAt, Person};
-use sealpost_torture::world::{Programs, Server};
+use sealpost_harness::cli::{Ended, KillAt, Person, Programs};
+use sealpost_torture::world::Server;
 use serde_json::json;
 
 use crate::docs;

@@ -22,9 +22,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use sealpost_harness::cli::Programs;
 use serde_json::{Value, json};
 
-use crate::world::{Programs, Server, in_folder};
+use crate::world::{Server, in_folder};
 use honest::Honest;
 use schema::Api;
 use tally::Tally;

@@ -12,11 +12,12 @@ use anyhow::{Context as _, Result, bail};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use sealpost_harness::cli::{Ended, KillAt, Person, Programs};
 use serde_json::Value;
 
 use crate::history::{Outcome, Verdict};
-use crate::person::{KillAt, Person};
-use crate::world::{Programs, Server, in_folder};
+
+use crate::world::{Server, in_folder};
 
 /// The most registrations that are killed before one is left to finish.
 const REGISTRATION_KILLS_MAX: u32 = 6;
@@ -242,7 +243,7 @@ pub(crate) fn message_id(line: &Value) -> Option<String> {
         .then(|| line.get("message_id").and_then(Value::as_str).map(str::to_owned))?
 }
 
-fn outcome(ended: &crate::person::Ended) -> Result<Outcome> {
+fn outcome(ended: &Ended) -> Result<Outcome> {
     if ended.has("sent") || ended.has("queued") {
         return Ok(Outcome::Taken);
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealpost_torture::world::Programs;
+use sealpost_harness::cli::Programs;
 use sealpost_torture::{hostile, kill};
 
 /// Breaks Sealpost on purpose and checks its promises.

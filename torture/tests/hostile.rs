@@ -1,7 +1,7 @@
 //! A short run of the hostile generator; `torture hostile` runs it in full.
 
+use sealpost_harness::cli::Programs;
 use sealpost_torture::hostile::{Plan, run};
-use sealpost_torture::world::Programs;
 
 /// Hostile requests and frames in the short form. `SEALPOST_HOSTILE_REQUESTS=1000000` is the long one.
 const REQUESTS: u64 = 20_000;

@@ -1,7 +1,7 @@
 //! A short run of the kill scenario; `torture kill` runs it in full.
 
+use sealpost_harness::cli::Programs;
 use sealpost_torture::kill::{Plan, run};
-use sealpost_torture::world::Programs;
 
 #[test]
 fn under_kills_every_taken_message_is_shown_once_and_in_order() {

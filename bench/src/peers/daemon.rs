@@ -176,8 +176,8 @@ fn launch(options: &RigOptions, peer: &Peer, folder: &Path) -> Result<(Child, u1
     let log = File::create(&said).with_context(|| format!("writing {}", said.display()))?;
     let mut command = command(peer, folder, &config, shown);
     command.current_dir(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let spawn = || command.spawn().with_context(|| format!("starting {}", peer.name));
-    let mut child = cores::on_server_core(options, spawn)?;
+    let child = cores::on_server_core(options, || command.spawn());
+    let mut child = child.with_context(|| format!("starting {}", peer.name))?;
     let started = Instant::now();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     while TcpStream::connect_timeout(&address, PATIENCE).is_err() {

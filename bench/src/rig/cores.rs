@@ -1,5 +1,7 @@
 //! Which core runs what, and how many files may be open.
 
+use std::io;
+
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -17,11 +19,11 @@ pub(crate) fn pin_generator(options: &RigOptions) -> Result<()> {
             bail!("there is no core {cpu} here; name others with --server-cpu and --client-cpu, or say --unpinned");
         }
     }
-    pin(options.client_cpu)
+    pin(options.client_cpu).with_context(|| format!("this thread could not be moved to core {}", options.client_cpu))
 }
 
 /// Runs `spawn` on the server's core, which its child process inherits, and goes back to the generator's.
-pub(crate) fn on_server_core<T>(options: &RigOptions, spawn: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn on_server_core<T>(options: &RigOptions, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     if options.unpinned {
         return spawn();
     }
@@ -31,10 +33,10 @@ pub(crate) fn on_server_core<T>(options: &RigOptions, spawn: impl FnOnce() -> Re
     spawned
 }
 
-fn pin(cpu: usize) -> Result<()> {
+fn pin(cpu: usize) -> io::Result<()> {
     let mut only = CpuSet::new();
     only.set(cpu);
-    sched_setaffinity(None, &only).with_context(|| format!("this thread could not be moved to core {cpu}"))
+    Ok(sched_setaffinity(None, &only)?)
 }
 
 /// Raises the limit of open files as far as it goes, and says how far that is.

@@ -15,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use sealpost_harness::server::Server;
 use serde_json::Value;
 
 /// Longer than anything takes on a loaded machine; a test that reaches it has failed.
@@ -26,7 +27,7 @@ pub(crate) const SEALPOST: &str = env!("CARGO_BIN_EXE_sealpost");
 /// A running server and a folder for everything.
 pub(crate) struct World {
     folder: tempfile::TempDir,
-    server: Option<Child>,
+    server: Option<Server>,
     pub(crate) url: String,
     pub(crate) ca: PathBuf,
     /// What the server prints for people to compare.
@@ -90,9 +91,7 @@ impl World {
     /// Starts the server where it was, or for the first time on any free port.
     pub(crate) fn start_server(&mut self) {
         let ready = self.folder().join("ready.json");
-        let _ = fs::remove_file(&ready);
         let listen = self.url.strip_prefix("https://").unwrap_or("127.0.0.1:0").trim_end_matches('/').to_owned();
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("server.log")).unwrap();
         let mut command = Command::new(server_program());
         command
             .args(["serve", "--registration", "open", "--listen", &listen, "--data"])
@@ -100,29 +99,14 @@ impl World {
         if let Some(chain) = &self.chain {
             command.arg("--tls-cert").arg(chain).arg("--tls-key").arg(self.folder().join("server/tls/server.key"));
         }
-        let mut child = command
-            .args(&self.flags)
-            .arg("--ready-file")
-            .arg(&ready)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let facts: Value = until("the server serves", || {
-            if let Some(status) = child.try_wait().unwrap() {
-                let log = fs::read_to_string(self.folder().join("server.log")).unwrap_or_default();
-                panic!("the server ended at its start ({status}):\n{log}");
-            }
-            serde_json::from_slice(&fs::read(&ready).ok()?).ok()
-        });
-        self.server = Some(child);
-        self.url = facts["url"].as_str().unwrap().to_owned();
-        self.private = facts["private"].as_str().unwrap().to_owned();
+        command.args(&self.flags);
+        let server = Server::start(&mut command, &ready, &self.folder().join("server.log")).unwrap();
+        let fact = |name: &str| server.fact(name).unwrap().to_owned();
+        (self.url, self.private) = (fact("url"), fact("private"));
         if self.chain.is_none() {
-            self.ca = facts["ca"].as_str().unwrap().into();
-            self.fingerprint = facts["fingerprint"].as_str().unwrap().to_owned();
+            (self.ca, self.fingerprint) = (fact("ca").into(), fact("fingerprint"));
         }
+        self.server = Some(server);
     }
 
     /// Starts the server with its own certificate.
@@ -156,9 +140,8 @@ impl World {
 
     /// kill -9.
     pub(crate) fn kill_server(&mut self) {
-        if let Some(mut child) = self.server.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
+        if let Some(server) = self.server.take() {
+            server.kill().unwrap();
         }
     }
 

@@ -11,7 +11,7 @@ use sealpost_server::process::metrics::Metrics;
 use sealpost_server::service::limiter::LimitTable;
 use sealpost_server::service::{Caller, ServiceError};
 
-use crate::account::{Account, one_time_prekeys};
+use crate::account::{Account, AccountCalls as _, one_time_prekeys};
 use crate::server::{DAY, HOUR, MINUTE, Options, TestServer};
 
 /// A server that counts, with the limits on bundles and look-ups as they come.

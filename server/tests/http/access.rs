@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::requests::{Actor, Id, Names, Scope, ids_named};
 use super::schema;
-use crate::account::{Account, Device, PASSWORD, publish_request};
+use crate::account::{Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, publish_request};
 use crate::server::{Options, TestServer};
 
 /// Who asks.

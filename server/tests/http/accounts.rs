@@ -6,7 +6,7 @@ use sealpost_api::server::{RegistrationPolicy, ServerInfo};
 use sealpost_api::sessions::SessionGrant;
 use sealpost_crypto::{DeviceIdentityKeyPair, Signature};
 
-use crate::account::{Account, Device, PASSWORD, one_time_prekeys, password, path_id};
+use crate::account::{Account, AccountCalls as _, Device, PASSWORD, one_time_prekeys, password, path_id};
 use crate::server::{DAY, HOUR, Options, TestServer};
 
 #[tokio::test]

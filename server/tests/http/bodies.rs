@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::account::{Account, PASSWORD};
+use crate::account::{Account, AccountCalls as _, DeviceCalls as _, PASSWORD};
 use crate::server::{Options, TestServer};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];

@@ -8,7 +8,7 @@ use sealpost_server::edge::http::routes;
 use sealpost_server::edge::http::routes::listing;
 use serde_json::Value;
 
-use crate::account::Account;
+use crate::account::{Account, AccountCalls as _};
 use crate::server::{Options, TestServer};
 
 #[tokio::test]

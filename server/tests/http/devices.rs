@@ -2,7 +2,7 @@ use sealpost_api::devices::DeviceLists;
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::AccountIdentityKeyPair;
 
-use crate::account::{Account, Device, path_id, publish_request};
+use crate::account::{Account, AccountCalls as _, Device, DeviceCalls as _, path_id, publish_request};
 use crate::server::{Options, TestServer};
 
 const PATH: &str = "/v1/account/devices";

@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 
 use super::requests::{Actor, call};
 use super::schema;
-use crate::account::{Account, Device, PASSWORD, one_time_prekeys, password, path_id, publish_request, server_id};
+use crate::account::{
+    Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, one_time_prekeys, password, path_id,
+    publish_request, server_id,
+};
 use crate::server::{Options, Reply, TestServer};
 
 /// Set to anything, this environment variable has the list written anew instead of compared.

@@ -4,7 +4,7 @@ use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::SessionGrant;
 use sealpost_crypto::{DeviceList, DeviceListBody};
 
-use crate::account::{Account, PASSWORD, password, path_id};
+use crate::account::{Account, AccountCalls as _, DeviceCalls as _, PASSWORD, password, path_id};
 use crate::server::{Options, TestServer};
 
 #[tokio::test]

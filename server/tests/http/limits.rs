@@ -4,7 +4,7 @@ use sealpost_api::problem::ProblemCode;
 use sealpost_server::base::config::{Limit, TrustedProxies};
 use sealpost_server::service::limiter::LimitTable;
 
-use crate::account::{Account, PASSWORD, password};
+use crate::account::{Account, AccountCalls as _, DeviceCalls as _, PASSWORD, password};
 use crate::server::{MINUTE, Options, TestServer};
 
 /// The defaults for the limits named, and no others in the way.

@@ -6,7 +6,7 @@ use sealpost_api::sessions::SessionsEnded;
 use sealpost_server::domain::clock::SystemRandom;
 use sealpost_server::service::passwords::{PasswordSettings, Passwords};
 
-use crate::account::{Account, PASSWORD, password};
+use crate::account::{Account, AccountCalls as _, DeviceCalls as _, PASSWORD, password};
 use crate::server::{Options, TestServer};
 
 const NEW: &str = " a new passphrase, 🦀 and all ";

@@ -4,7 +4,7 @@ use sealpost_api::prekeys::{PrekeyIds, PrekeyStatus, TakeBundlesRequest, TakeBun
 use sealpost_api::problem::ProblemCode;
 use sealpost_crypto::AccountId;
 
-use crate::account::{Account, one_time_prekeys, path_id};
+use crate::account::{Account, AccountCalls as _, one_time_prekeys, path_id};
 use crate::server::{DAY, HOUR, MINUTE, Options, TestServer};
 
 fn upload(ids: std::ops::RangeInclusive<u32>) -> UploadPrekeysRequest {

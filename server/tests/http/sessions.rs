@@ -3,7 +3,7 @@ use sealpost_api::ids::SessionId;
 use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::{SessionGrant, SessionList, SessionsEnded};
 
-use crate::account::{Account, Device, PASSWORD, path_id, server_id};
+use crate::account::{Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, path_id, server_id};
 use crate::server::{HOUR, MINUTE, Options, TestServer};
 
 #[tokio::test]

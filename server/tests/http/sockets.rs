@@ -10,7 +10,9 @@ use sealpost_api::prekeys::TakeBundlesRequest;
 use sealpost_api::problem::ProblemCode;
 use sealpost_server::service::hub::{CloseReason, Registration};
 
-use crate::account::{Account, Device, PASSWORD, password, path_id, publish_request, server_id};
+use crate::account::{
+    Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, password, path_id, publish_request, server_id,
+};
 use crate::server::{Options, TestServer};
 
 fn connect(server: &TestServer, device: &Device) -> Registration {

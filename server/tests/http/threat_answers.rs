@@ -10,7 +10,7 @@ use sealpost_api::problem::ProblemCode;
 use sealpost_api::server::RegistrationPolicy;
 use sealpost_crypto::{AccountId, DeviceId, RegistrationId, Signature};
 
-use crate::account::{Account, Device, PASSWORD, password, path_id, server_id};
+use crate::account::{Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, password, path_id, server_id};
 use crate::server::{DAY, Essence, Options, TestServer};
 use crate::socket::Socket;
 

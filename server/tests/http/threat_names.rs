@@ -5,7 +5,7 @@ use sealpost_api::problem::ProblemCode;
 use sealpost_api::server::RegistrationPolicy;
 use sealpost_server::service::passwords::PasswordSettings;
 
-use crate::account::{Account, password};
+use crate::account::{Account, AccountCalls as _, password};
 use crate::server::{DAY, Options, TestServer};
 
 const CONFUSABLES: &str = include_str!("confusables.txt");

@@ -6,7 +6,7 @@ use sealpost_api::problem::ProblemCode;
 use sealpost_server::base::config::TrustedProxies;
 use sealpost_server::service::limiter::LimitTable;
 
-use crate::account::{Account, Device, PASSWORD, password, server_id};
+use crate::account::{Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, password, server_id};
 use crate::server::{DAY, Options, TestServer};
 
 /// What is guessed with, as attackers do.

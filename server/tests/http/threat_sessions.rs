@@ -10,7 +10,9 @@ use sealpost_api::problem::ProblemCode;
 use sealpost_api::sessions::{RefreshRequest, SessionGrant};
 use sealpost_crypto::DeviceIdentityKeyPair;
 
-use crate::account::{Account, Device, PASSWORD, password, path_id, publish_request, server_id};
+use crate::account::{
+    Account, AccountCalls as _, Device, DeviceCalls as _, PASSWORD, password, path_id, publish_request, server_id,
+};
 use crate::server::{Options, Reply, TestServer};
 use crate::socket::Socket;
 

@@ -19,7 +19,7 @@ use sealpost_server::service::limiter::LimitTable;
 use sealpost_server::service::passwords::{PasswordCost, PasswordSettings, Passwords};
 use tokio::net::TcpStream;
 
-use crate::account::{Account, Device, PASSWORD, password, path_id, server_id};
+use crate::account::{Account, AccountCalls as _, Device, PASSWORD, password, path_id, server_id};
 use crate::server::{Options, TestServer};
 use crate::socket::Socket;
 

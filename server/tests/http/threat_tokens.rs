@@ -5,7 +5,7 @@ use hyper::header::HeaderValue;
 use sealpost_api::frames::ClientFrame;
 use sealpost_api::password::AccessToken;
 
-use crate::account::{Account, Device};
+use crate::account::{Account, AccountCalls as _, Device, DeviceCalls as _};
 use crate::server::{Essence, Options, Reply, TestServer};
 use crate::socket::Socket;
 

@@ -107,7 +107,7 @@ async fn workload(server: &Running) -> Secrets {
         secrets.never("a bad token", &format!("canary.bad.token.{number}"));
         secrets.never("an address", &address);
         secrets.never("an address", &address6);
-        secrets.never_bytes("a device's private key", &*person.identity.seed());
+        secrets.never_bytes("a device's private key", &*person.device.identity.seed());
         secrets.stored.push((format!("the name {name}"), name.into_bytes()));
         people.push(person);
     }

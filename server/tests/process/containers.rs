@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::nginx::TEMPLATE;
 use super::world::World;
+use sealpost_harness::proxy::TEMPLATE;
 
 fn docker() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker")

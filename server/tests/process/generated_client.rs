@@ -68,7 +68,7 @@ async fn the_document_is_valid_and_a_client_generated_from_it_makes_typed_calls(
     run(generate.arg("--output-path").arg(generated.join("sealpost_client")));
 
     let info: ServerInfo = serde_json::from_str(&http.get("/v1/server").await.1).unwrap();
-    let (request, _, _) = registration(&info, "typed.caller", "correct horse battery", None);
+    let (request, _) = registration(&info, "typed.caller", "correct horse battery", None);
     let body = world.file("registration.json");
     fs::write(&body, serde_json::to_string(&request).unwrap()).unwrap();
     let mut calls = Command::new(tools.join("python"));

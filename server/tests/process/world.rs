@@ -3,25 +3,20 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
+use rustls::pki_types::ServerName;
 use sealpost_api::accounts::RegisterRequest;
-use sealpost_api::encoding::{B64, EncodedDeviceList};
 use sealpost_api::frames::{ServerFrame, Welcome};
-use sealpost_api::ids::{RefreshTokenHash, SessionId};
-use sealpost_api::password::Password;
-use sealpost_api::prekeys::{DevicePrekeys, SignedPrekeyBody};
 use sealpost_api::server::ServerInfo;
-use sealpost_api::sessions::{LoginRequest, SessionGrant, SessionRequest};
-use sealpost_crypto::{
-    AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKeyPair, DeviceList,
-    DeviceListBody, LoginStatement, RegistrationId, SignedPrekeyId, SignedPrekeyPair, UnixMillis,
-};
+use sealpost_api::sessions::SessionGrant;
+use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_harness::people::{Account, Device};
+use sealpost_harness::server::Server;
+use sealpost_transport::ServerTrust;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -44,9 +39,8 @@ pub(super) struct World {
 
 /// A running server; killed when dropped.
 pub(super) struct Running {
-    child: Child,
+    server: Server,
     pub(super) ready: serde_json::Value,
-    log: PathBuf,
 }
 
 impl World {
@@ -106,20 +100,8 @@ impl World {
     pub(super) fn start_command(&mut self, mut command: Command) -> Running {
         self.runs += 1;
         let (log, ready) = (self.file(&format!("log{}", self.runs)), self.file(&format!("ready{}.json", self.runs)));
-        let output = fs::File::create(&log).unwrap();
-        let child =
-            command.arg("--ready-file").arg(&ready).stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
-        let mut running = Running { child, ready: serde_json::Value::Null, log };
-        let begin = Instant::now();
-        while !ready.exists() {
-            if let Some(status) = running.child.try_wait().unwrap() {
-                panic!("it ended with {status}:\n{}", running.log());
-            }
-            assert!(begin.elapsed() < PATIENCE, "it did not come up:\n{}", running.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        running.ready = serde_json::from_slice(&fs::read(&ready).unwrap()).unwrap();
-        running
+        let server = Server::start(&mut command, &ready, &log).unwrap();
+        Running { ready: server.facts().clone(), server }
     }
 
     /// On this machine, on any free port.
@@ -172,12 +154,12 @@ impl Running {
     }
 
     pub(super) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        self.server.log()
     }
 
     /// Bytes of memory that the process has in use, and the most it ever had.
     pub(super) fn memory(&self) -> (u64, u64) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
         let kib = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
@@ -186,7 +168,7 @@ impl Running {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.server.pid()
     }
 
     /// One of the metrics without labels.
@@ -197,30 +179,22 @@ impl Running {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.server.process(), signal).unwrap();
     }
 
     /// From now on no file of the process can grow beyond this many bytes.
     pub(super) fn limit_files(&self, bytes: u64) {
         let limit = Rlimit { current: Some(bytes), maximum: None };
-        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
+        prlimit(Some(self.server.process()), Resource::Fsize, limit).unwrap();
     }
 
-    pub(super) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(super) fn kill(self) {
+        self.server.kill().unwrap();
     }
 
     /// Waits for its end.
     pub(super) fn ended(&mut self) -> ExitStatus {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(begin.elapsed() < PATIENCE, "it did not end:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.server.ended().unwrap()
     }
 
     pub(super) fn client(&self) -> Client {
@@ -229,13 +203,6 @@ impl Running {
         let (host, port) = authority.rsplit_once(':').unwrap();
         let ca = self.ready["ca"].as_str().map(PathBuf::from);
         Client { host: host.to_owned(), port: port.parse().unwrap(), ca, address: None, source: None }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended_before = self.child.kill();
-        let _ended_before = self.child.wait();
     }
 }
 
@@ -331,13 +298,8 @@ impl Client {
     }
 
     pub(super) async fn tls_on(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.ca.as_ref().unwrap()).unwrap()).unwrap();
-        let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = ServerTrust::from_pem(&fs::read(self.ca.as_ref().unwrap()).unwrap()).unwrap();
+        let config = config.roots().unwrap().client_config().unwrap();
         let name = ServerName::try_from(self.host.clone()).unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
@@ -370,23 +332,17 @@ impl Client {
         invite: Option<String>,
     ) -> Result<Person, Answer> {
         let info: ServerInfo = serde_json::from_str(&self.get("/v1/server").await.1).unwrap();
-        let (request, address, device_identity) = registration(&info, name, password, invite);
+        let (request, device) = registration(&info, name, password, invite);
         let answer = self.call("POST", "/v1/accounts", "", &serde_json::to_string(&request).unwrap()).await;
         let grant: SessionGrant = serde_json::from_str(&answer.1).map_err(|_| answer)?;
         let token = grant.access_token.reveal().to_owned();
-        Ok(Person { name: name.to_owned(), address, identity: device_identity, token })
+        Ok(Person { name: name.to_owned(), address: device.address, device, token })
     }
 
     /// Returns the body of a login on the person's device, with a new session id.
     pub(super) async fn login_body(&self, person: &Person, password: &str) -> String {
         let info: ServerInfo = serde_json::from_str(&self.get("/v1/server").await.1).unwrap();
-        let request = LoginRequest {
-            username: person.name.clone(),
-            password: Password::new(password.to_owned()),
-            device_id: person.address.device.get(),
-            registration_id: B64(person.address.registration),
-            session: session_request(&info, person.address, &person.identity),
-        };
+        let request = person.device.login_request_anew(info.server_id.0, &person.name, password);
         serde_json::to_string(&request).unwrap()
     }
 
@@ -452,66 +408,23 @@ impl Client {
     }
 }
 
-/// Makes the body of a registration, with the address and the key of its device.
+/// Makes the body of a registration, with its device.
 pub(super) fn registration(
     info: &ServerInfo,
     name: &str,
     password: &str,
     invite: Option<String>,
-) -> (RegisterRequest, DeviceAddress, DeviceIdentityKeyPair) {
-    let rng = &mut rand::rng();
-    let (identity, device_identity) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
-    let device = DeviceId::new(1).unwrap();
-    let address =
-        DeviceAddress { account: AccountId::generate(rng), device, registration: RegistrationId::generate(rng) };
-    let entry = DeviceEntry { device, registration: address.registration, identity: device_identity.public() };
-    let body = DeviceListBody {
-        account: address.account,
-        account_identity: identity.public(),
-        version: 1,
-        previous_hash: [0; 32],
-        new_identity: false,
-        devices: vec![entry],
-    };
-    let list = DeviceList::sign(&identity, body).unwrap();
-    let prekey =
-        SignedPrekeyPair::generate(rng, SignedPrekeyId(1), UnixMillis(info.now)).signed(&address, &device_identity);
-    let session = session_request(info, address, &device_identity);
-    let request = RegisterRequest {
-        username: name.to_owned(),
-        password: Password::new(password.to_owned()),
-        invite,
-        device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
-        device: DevicePrekeys {
-            device_id: 1,
-            signed_prekey: SignedPrekeyBody {
-                id: prekey.id.0,
-                key: B64(prekey.key),
-                expires_at: prekey.expires_at.0,
-                signature: B64(prekey.signature),
-            },
-            one_time_prekeys: vec![],
-        },
-        session,
-    };
-    (request, address, device_identity)
+) -> (RegisterRequest, Device) {
+    let account = Account::new(name);
+    let about = (info.server_id.0, UnixMillis(info.now));
+    let request = RegisterRequest { invite, ..account.registration(about, password, []) };
+    (request, account.device)
 }
 
-/// A new session on this device, signed.
-fn session_request(info: &ServerInfo, address: DeviceAddress, identity: &DeviceIdentityKeyPair) -> SessionRequest {
-    let (session, refresh_hash) = (SessionId::from_bytes(rand::random()), rand::random::<[u8; 32]>());
-    let statement =
-        LoginStatement { server: *info.server_id.0.as_bytes(), session: *session.as_bytes(), address, refresh_hash };
-    SessionRequest {
-        session_id: B64(session),
-        refresh_hash: B64(RefreshTokenHash::from_bytes(refresh_hash)),
-        signature: B64(statement.sign(identity)),
-    }
-}
-
+/// A registered account with one device.
 pub(super) struct Person {
     pub(super) name: String,
     pub(super) address: DeviceAddress,
-    pub(super) identity: DeviceIdentityKeyPair,
+    pub(super) device: Device,
     pub(super) token: String,
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use sealpost_harness::cli::{KillAt, Person, Programs};
 
 use crate::history::{Invocations, Outcome, Verdict};
 use crate::kill::{drain, message_id, shown};
-use crate::person::{KillAt, Person};
-use crate::world::{Programs, Server};
+use crate::world::Server;
 
 /// The number of messages before the attack, which show what is usual on this machine.
 const IDLE_MESSAGES: usize = 6;

@@ -1,21 +1,14 @@
 //! An attacker's own account, so that its requests are refused for their content and not for their sender.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use sealpost_api::accounts::RegisterRequest;
-use sealpost_api::encoding::{B64, EncodedDeviceList};
-use sealpost_api::ids::{RefreshTokenHash, SessionId};
-use sealpost_api::password::Password;
-use sealpost_api::prekeys::{DevicePrekeys, SignedPrekeyBody};
 use sealpost_api::server::ServerInfo;
-use sealpost_api::sessions::{SessionGrant, SessionRequest};
-use sealpost_crypto::{
-    AccountId, AccountIdentityKeyPair, DeviceAddress, DeviceEntry, DeviceId, DeviceIdentityKeyPair, DeviceList,
-    DeviceListBody, LoginStatement, RegistrationId, SignedPrekeyId, SignedPrekeyPair, UnixMillis,
-};
+use sealpost_api::sessions::SessionGrant;
+use sealpost_crypto::{DeviceAddress, UnixMillis};
+use sealpost_harness::people::Account;
 use serde_json::Value;
 
 use super::wire::Target;
@@ -42,51 +35,8 @@ impl Identity {
         let info: ServerInfo = serde_json::from_value(info)?;
         // Not seeded, because a name is registered once, and runs with one seed can share a server.
         let name = format!("mallory.{:x}", rng.random::<u64>());
-        let (identity, device_identity) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
-        let device = DeviceId::new(1).context("1 is a device id")?;
-        let address =
-            DeviceAddress { account: AccountId::generate(rng), device, registration: RegistrationId::generate(rng) };
-        let entry = DeviceEntry { device, registration: address.registration, identity: device_identity.public() };
-        let body = DeviceListBody {
-            account: address.account,
-            account_identity: identity.public(),
-            version: 1,
-            previous_hash: [0; 32],
-            new_identity: false,
-            devices: vec![entry],
-        };
-        let list = DeviceList::sign(&identity, body)?;
-        let prekey =
-            SignedPrekeyPair::generate(rng, SignedPrekeyId(1), UnixMillis(info.now)).signed(&address, &device_identity);
-        let session = SessionId::from_bytes(rng.random());
-        let refresh_hash: [u8; 32] = rng.random();
-        let statement = LoginStatement {
-            server: *info.server_id.0.as_bytes(),
-            session: *session.as_bytes(),
-            address,
-            refresh_hash,
-        };
-        let request = RegisterRequest {
-            username: name.clone(),
-            password: Password::new(PASSWORD.to_owned()),
-            invite: None,
-            device_list: B64(EncodedDeviceList(list.encoded().to_vec())),
-            device: DevicePrekeys {
-                device_id: 1,
-                signed_prekey: SignedPrekeyBody {
-                    id: prekey.id.0,
-                    key: B64(prekey.key),
-                    expires_at: prekey.expires_at.0,
-                    signature: B64(prekey.signature),
-                },
-                one_time_prekeys: vec![],
-            },
-            session: SessionRequest {
-                session_id: B64(session),
-                refresh_hash: B64(RefreshTokenHash::from_bytes(refresh_hash)),
-                signature: B64(statement.sign(&device_identity)),
-            },
-        };
+        let account = Account::new(&name);
+        let request = account.registration((info.server_id.0, UnixMillis(info.now)), PASSWORD, []);
         let text = serde_json::to_string(&request)?;
         let answer = target.call(&format!(
             "POST /v1/accounts HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n\
@@ -95,7 +45,7 @@ impl Identity {
         ))?;
         let grant: SessionGrant = serde_json::from_value(answer)?;
         let token = grant.access_token.reveal().to_owned();
-        Ok(Self { name, address, token, registration: serde_json::from_str(&text)? })
+        Ok(Self { name, address: account.device.address, token, registration: serde_json::from_str(&text)? })
     }
 
     /// Returns the true value of this account for a field with this name.

@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::{Counters, Plan, message_id, outcome};
 use crate::history::{Invocations, Outcome};
-use crate::person::{Ended, KillAt, Person, Running};
+use sealpost_harness::cli::{Ended, KillAt, Person, Running};
 
 /// The number of commands for which one follower owns the profile.
 const FOLLOWED_COMMANDS: u32 = 25;

@@ -3,7 +3,7 @@ use std::process::Command;
 use std::thread;
 
 use rusqlite::Connection;
-use sealpost_torture::person::Person;
+use sealpost_harness::cli::Person;
 
 use super::scene::{Scene, chat, history, receive, run, send, texts};
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use sealpost_torture::person::{Ended, KillAt, Person};
-use sealpost_torture::world::{Programs, Server};
+use sealpost_harness::cli::{Ended, KillAt, Person, Programs};
+use sealpost_torture::world::Server;
 use serde_json::Value;
 
 pub(crate) struct Scene {

@@ -7,11 +7,12 @@ use anyhow::{Result, bail};
 use futures_util::stream::{StreamExt as _, iter};
 use sealpost_api::username::Username;
 use sealpost_crypto::UnixMillis;
+use sealpost_harness::people::Account;
 use sealpost_server::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use sealpost_server::store::mongodb::MongoStore;
 use sealpost_server::store::{CreateAccount, DeviceKeys, NewAccount, NewSession, Store};
 
-use super::{Papers, Person};
+use super::Person;
 use crate::rig::server::Server;
 
 /// Accounts that wait for the disk together.
@@ -37,19 +38,24 @@ pub(crate) async fn fill(server: &Server, count: usize) -> Result<Vec<Person>> {
 }
 
 async fn create(store: &Arc<dyn Store>, number: usize, now: UnixMillis) -> Result<Person> {
-    let (person, Papers { list, prekey }) = Person::new(format!("filled{number}"), now)?;
-    let session = NewSession { id: person.session, address: person.address, refresh_hash: person.refresh.hash() };
-    let account = NewAccount {
-        username: Username::parse(&person.name)?,
+    let account = Account::new(&format!("filled{number}"));
+    let device = &account.device;
+    let session = NewSession { id: device.session, address: device.address, refresh_hash: device.refresh.hash() };
+    let stored = NewAccount {
+        username: Username::parse(&account.name)?,
         username_hash: rand::random(),
         password_hash: NO_PASSWORD.to_owned(),
-        device_list: list,
-        keys: DeviceKeys { device: person.address.device, signed_prekey: prekey, one_time_prekeys: Vec::new() },
+        device_list: account.list.clone(),
+        keys: DeviceKeys {
+            device: device.address.device,
+            signed_prekey: device.made_prekey(1, now),
+            one_time_prekeys: Vec::new(),
+        },
         session,
         invite_hash: None,
     };
-    match store.create_account(account, now).await? {
-        CreateAccount::Created => Ok(person),
+    match store.create_account(stored, now).await? {
+        CreateAccount::Created => Ok(Person::new(account)),
         other => bail!("an account could not be put into the store: {other:?}"),
     }
 }

@@ -82,7 +82,7 @@ async fn a_relay_that_dies_and_comes_back_loses_nothing() {
     talk.reached(30).await;
     cluster.nats.kill();
     talk.reached(60).await;
-    cluster.nats.start();
+    cluster.nats.start().unwrap();
     let tally = talk.end("NATS is killed").await;
     spread(&tally);
     assert_eq!(tally.breaks, 0);
@@ -96,11 +96,11 @@ async fn hints_that_a_stopped_relay_holds_back_are_made_up_for_by_the_sweep() {
     cluster.relay_is(1).await;
     let talk = begin(&cluster, &each_node(&cluster)).await;
     talk.reached(30).await;
-    cluster.nats.signal(Signal::STOP);
+    cluster.nats.signal(Signal::STOP).unwrap();
     let stopped = Instant::now();
     let long = Duration::from_secs(size("SEALPOST_CLUSTER_STOP_SECONDS", 8));
     tokio::time::sleep(long).await;
-    cluster.nats.signal(Signal::CONT);
+    cluster.nats.signal(Signal::CONT).unwrap();
     let tally = talk.end(&format!("NATS stands still for {} s", stopped.elapsed().as_secs())).await;
     assert!(tally.late_max < SWEEP_ON_A_BUSY_MACHINE, "{tally}");
     cluster.relay_is(1).await;

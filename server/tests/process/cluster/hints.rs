@@ -6,34 +6,28 @@ use std::time::{Duration, Instant};
 
 use sealpost_api::frames::{ClientFrame, ServerFrame};
 use sealpost_api::server::ServerInfo;
+use sealpost_harness::relay::Nats;
 
 use super::size;
-use super::world::{Cluster, Nats, With};
+use super::world::{Cluster, With};
 
 /// Forged hints after each of which a genuine message is sent.
 const GENUINE_AFTER: u64 = 10_000;
 
-impl Nats {
-    /// A connection of somebody who has learnt the password, spoken by hand.
-    fn intruder(&self) -> TcpStream {
-        let (_, place) = self.address().rsplit_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-        let mut stream = TcpStream::connect(place).unwrap();
-        let hello =
-            r#"CONNECT {"verbose":false,"pedantic":false,"user":"sealpost","pass":"p@ss","tls_required":false}"#;
-        stream.write_all(format!("{hello}\r\nPING\r\n").as_bytes()).unwrap();
-        let mut said = Vec::new();
-        while !said.windows(6).any(|part| part == b"PONG\r\n") {
-            let mut buffer = [0; 4_096];
-            let length = stream.read(&mut buffer).unwrap();
-            assert!(length > 0, "{}", String::from_utf8_lossy(&said));
-            said.extend_from_slice(&buffer[..length]);
-        }
-        stream
+/// A connection of somebody who has learnt the password, spoken by hand.
+fn intruder(nats: &Nats) -> TcpStream {
+    let (_, place) = nats.address().rsplit_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let mut stream = TcpStream::connect(place).unwrap();
+    let hello = r#"CONNECT {"verbose":false,"pedantic":false,"user":"sealpost","pass":"p@ss","tls_required":false}"#;
+    stream.write_all(format!("{hello}\r\nPING\r\n").as_bytes()).unwrap();
+    let mut said = Vec::new();
+    while !said.windows(6).any(|part| part == b"PONG\r\n") {
+        let mut buffer = [0; 4_096];
+        let length = stream.read(&mut buffer).unwrap();
+        assert!(length > 0, "{}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&buffer[..length]);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    stream
 }
 
 fn message(subject: &str, payload: &[u8]) -> Vec<u8> {
@@ -59,20 +53,20 @@ async fn threat_66_forged_hints_move_no_message_and_end_no_session() {
     let people = cluster.people(3).await;
     let client = cluster.nodes[0].client();
     let info: ServerInfo = serde_json::from_str(&client.get("/v1/server").await.1).unwrap();
-    let prefix = format!("sealpost.{}", hex(info.server_id.0.as_bytes()));
+    let prefix = format!("sealpost.{}", hex::encode(info.server_id.0.as_bytes()));
     let mut sockets = Vec::new();
     for (person, node) in people.iter().zip(&cluster.nodes) {
         sockets.push(node.client().connect(person).await);
     }
-    let mut intruder = cluster.nats.intruder();
+    let mut intruder = intruder(&cluster.nats);
     let victim = people[1].address;
     let with_version = |bytes: &[u8]| [&[1], bytes].concat();
-    let account = hex(victim.account.as_bytes());
+    let account = hex::encode(victim.account.as_bytes());
     let registration = with_version(victim.registration.as_bytes());
     let mut forged = Vec::new();
     for kind in ["wake", "connected"] {
         for person in &people {
-            let account = hex(person.address.account.as_bytes());
+            let account = hex::encode(person.address.account.as_bytes());
             let registration = with_version(person.address.registration.as_bytes());
             forged.push(message(&format!("{prefix}.{kind}.{account}.1"), &registration));
         }
@@ -171,7 +165,7 @@ async fn a_relay_that_refuses_the_nodes_is_a_relay_that_is_not_there() {
     let mut cluster = Cluster::start(With { nats: true, nginx: false });
     cluster.relay_is(1).await;
     cluster.nats.kill();
-    cluster.nats.start_for("somebody else");
+    cluster.nats.start_for("somebody else").unwrap();
     cluster.relay_is(0).await;
     for node in &cluster.nodes {
         assert_eq!(node.client().get("/readyz").await.0, 200);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
 use super::super::world::{Running, World};
-use super::world::Nats;
 use sealpost_harness::database::Database;
+use sealpost_harness::relay::Nats;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -63,13 +63,14 @@ async fn a_relay_is_believed_by_its_authority_and_believes_a_certificate() {
     ours.issue("server", ExtendedKeyUsagePurpose::ServerAuth);
     ours.issue("node", ExtendedKeyUsagePurpose::ClientAuth);
     other.issue("node", ExtendedKeyUsagePurpose::ClientAuth);
-    let mut nats = Nats::new();
+    let mut nats = Nats::new().unwrap();
     nats.start_with(&format!(
         "tls {{ cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", verify: true }}",
         ours.path("server.pem"),
         ours.path("server.key"),
         ours.path("ca.pem")
-    ));
+    ))
+    .unwrap();
     let store = format!("mongodb://{listens}/sealpost");
     let relay = nats.bare_address("tls");
     let flags = |authority: &Authority, node: &Authority| {

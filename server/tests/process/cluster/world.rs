@@ -1,16 +1,16 @@
 //! The processes of a cluster.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::super::nginx::{TEMPLATE, free_port, serves};
-use super::super::world::{Client, Person, Running, World};
+use rustix::process::Signal;
 use sealpost_harness::database::Database;
+use sealpost_harness::ports::free_port;
+use sealpost_harness::proxy::Nginx;
+use sealpost_harness::relay::Nats;
+
+use super::super::world::{Client, Person, Running, World};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Everybody's.
@@ -58,127 +58,6 @@ impl Node {
     }
 }
 
-/// A process that is killed when dropped.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ended_before = self.0.kill();
-        let _ended_before = self.0.wait();
-    }
-}
-
-/// Debian's `nats-server`, with a user and a password.
-pub(super) struct Nats {
-    folder: tempfile::TempDir,
-    port: u16,
-    process: Option<Process>,
-}
-
-impl Nats {
-    pub(super) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), port: free_port(), process: None }
-    }
-
-    pub(super) fn address(&self) -> String {
-        format!("nats://sealpost:p%40ss@127.0.0.1:{}", self.port)
-    }
-
-    pub(super) fn start(&mut self) {
-        self.start_for("sealpost");
-    }
-
-    /// With another user than the one that the nodes come as.
-    pub(super) fn start_for(&mut self, user: &str) {
-        self.start_with(&format!("authorization {{ user: \"{user}\", password: \"p@ss\" }}"));
-    }
-
-    /// Returns its address without the password.
-    pub(super) fn bare_address(&self, scheme: &str) -> String {
-        format!("{scheme}://127.0.0.1:{}", self.port)
-    }
-
-    /// With these lines in its configuration.
-    pub(super) fn start_with(&mut self, lines: &str) {
-        let config = self.folder.path().join("nats.conf");
-        fs::write(&config, format!("listen: 127.0.0.1:{}\n{lines}\n", self.port)).unwrap();
-        let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let mut child = Command::new("nats-server")
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect("nats-server is missing: apt-get install nats-server");
-        let begin = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap();
-            assert!(child.try_wait().unwrap().is_none(), "NATS ended:\n{}", log());
-            assert!(begin.elapsed() < PATIENCE, "NATS does not come up:\n{}", log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.process = Some(Process(child));
-    }
-
-    pub(super) fn kill(&mut self) {
-        self.process = None;
-    }
-
-    pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process.as_ref().unwrap().0), signal).unwrap();
-    }
-}
-
-/// nginx with the configuration that ships.
-struct Nginx {
-    folder: tempfile::TempDir,
-    port: u16,
-    process: Option<Process>,
-}
-
-impl Nginx {
-    fn new(issuer: &World, nodes: &[Node]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // nginx's workers are another user when it is started by root.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let (port, tls) = (free_port(), issuer.data().join("tls"));
-        let servers: Vec<_> =
-            nodes.iter().map(|node| format!("server 127.0.0.1:{} fail_timeout=1s;", node.port)).collect();
-        let text = TEMPLATE
-            .replace("${SEALPOST_LISTEN}", &format!("127.0.0.1:{port}"))
-            .replace("${SEALPOST_CERTIFICATE}", tls.join("server.pem").to_str().unwrap())
-            .replace("${SEALPOST_CERTIFICATE_KEY}", tls.join("server.key").to_str().unwrap())
-            .replace("${SEALPOST_NODES}", &servers.join(" "))
-            .replace("${SEALPOST_NGINX_RUN}", folder.path().to_str().unwrap());
-        assert!(!text.contains("${SEALPOST"), "a name of the template is not replaced");
-        fs::write(folder.path().join("nginx.conf"), text).unwrap();
-        Self { folder, port, process: None }
-    }
-
-    fn start(&mut self) {
-        let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let mut child = Command::new("nginx")
-            .arg("-p")
-            .arg(self.folder.path())
-            .arg("-c")
-            .arg(self.folder.path().join("nginx.conf"))
-            // One process, so that killing it leaves no workers behind.
-            .args(["-e", "stderr", "-g", "daemon off; master_process off;"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect("nginx is missing: apt-get install nginx-light");
-        assert!(
-            serves(&mut child, self.port),
-            "nginx does not start:\n{}",
-            fs::read_to_string(self.folder.path().join("log")).unwrap()
-        );
-        self.process = Some(Process(child));
-    }
-}
-
 /// What a cluster has beside three nodes and a database.
 #[derive(Clone, Copy, Default)]
 pub(super) struct With {
@@ -203,9 +82,9 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::start(&folder.path().join("database"), 0).unwrap();
         let listens = database.address().to_owned();
-        let mut nats = Nats::new();
+        let mut nats = Nats::new().unwrap();
         if with.nats {
-            nats.start();
+            nats.start().unwrap();
         }
         let file = |name: &str, text: String| {
             let path = folder.path().join(name);
@@ -218,7 +97,7 @@ impl Cluster {
         let secrets = folder.path().join("secrets");
         let mut nodes: Vec<Node> = (1..=3)
             .map(|number| {
-                let port = free_port();
+                let port = free_port().unwrap();
                 let flags = [
                     "--listen",
                     &format!("127.0.0.1:{port}"),
@@ -247,16 +126,18 @@ impl Cluster {
             drop(issuer.start_local());
         }
         let database_port = listens.rsplit_once(':').unwrap().1.parse().unwrap();
-        let mut nginx = Nginx::new(&issuer, &nodes);
+        let servers: Vec<_> =
+            nodes.iter().map(|node| format!("server 127.0.0.1:{} fail_timeout=1s;", node.port)).collect();
+        let mut nginx = Nginx::new(&issuer.data().join("tls"), &servers.join(" "), |text| text).unwrap();
         if with.nginx {
-            nginx.start();
+            nginx.start_alone().unwrap();
         }
         Self { nodes, nats, nginx, issuer, database: Some(database), database_port, folder }
     }
 
     /// A client of nginx.
     pub(super) fn client(&self) -> Client {
-        Client::at("127.0.0.1", self.nginx.port, self.issuer.data().join("tls/ca.pem"))
+        Client::at("127.0.0.1", self.nginx.port(), self.issuer.data().join("tls/ca.pem"))
     }
 
     pub(super) fn secrets(&self) -> PathBuf {
@@ -272,11 +153,11 @@ impl Cluster {
     }
 
     pub(super) fn kill_nginx(&mut self) {
-        self.nginx.process = None;
+        self.nginx.kill();
     }
 
     pub(super) fn start_nginx(&mut self) {
-        self.nginx.start();
+        self.nginx.start_alone().unwrap();
     }
 
     /// Registers this number of people, each on another node than the one before.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::world::Programs;
+use super::programs::Programs;
 
 /// How long a command may take that is given many lines, on a loaded machine.
 const INPUT_PATIENCE: Duration = Duration::from_secs(300);
@@ -50,13 +50,13 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Whether it printed an event of this kind.
+    /// Returns whether it printed an event of this kind.
     #[must_use]
     pub fn has(&self, event: &str) -> bool {
         self.lines.iter().any(|line| line.get("event").and_then(Value::as_str) == Some(event))
     }
 
-    /// Whether it was killed before it ended.
+    /// Returns whether it was killed before it ended.
     #[must_use]
     pub const fn was_killed(&self) -> bool {
         self.code.is_none()
@@ -72,7 +72,7 @@ pub struct Running {
 }
 
 impl Person {
-    /// A person with a profile of this name below `folder`.
+    /// Makes a person with a profile of this name below `folder`.
     ///
     /// # Errors
     /// When the secret files cannot be written.
@@ -201,7 +201,7 @@ impl Running {
         Ok(Ended { lines: std::mem::take(&mut self.collected), code: status.code() })
     }
 
-    /// Kills it with -9; what it printed until then.
+    /// Kills it, as `kill -9` does, and returns what it printed until then.
     ///
     /// # Errors
     /// When it printed something else than JSON.
@@ -211,7 +211,7 @@ impl Running {
         Ok(Ended { lines: std::mem::take(&mut self.collected), code: status.code() })
     }
 
-    /// Whether it has ended by itself.
+    /// Returns whether it has ended by itself.
     ///
     /// # Errors
     /// When the process cannot be asked.
