@@ -11,7 +11,8 @@ use sealpost_server::process::cli::{Cli, Command};
 use sealpost_server::process::settings::{ServeArgs, load};
 use sealpost_server::process::{logging, serve};
 
-/// A message costs some dozens of small allocations, and the system's allocator took a tenth of the time of each.
+/// The allocator. A message costs some dozens of small allocations, and the system's allocator took a tenth of the time
+/// of each.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,5 +1,5 @@
-//! `sealpost-server doctor`: what the program thinks of the store, without serving and without changing anything; and with
-//! `--e2e` or `--ready` whether a running server does its work.
+//! `sealpost-server doctor`: checks the store without serving and without changing anything. With `--e2e` or `--ready`
+//! it checks a running server.
 
 use std::process::ExitCode;
 
@@ -18,10 +18,10 @@ mod person;
 
 pub use args::DoctorArgs;
 
-/// Prints what was found; the exit code says whether `serve` would start, or whether the running server does its work.
+/// Prints the findings. The exit code says whether `serve` would start, or whether the running server works.
 ///
 /// # Errors
-/// When the store cannot be looked at; the text is for the operator.
+/// An error for the operator if the store cannot be checked.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     if args.e2e || args.ready {
         let data = data_folder(args.data.as_deref()).ok();

@@ -1,4 +1,4 @@
-//! `sealpost-server migrate`: the schema's version, and bringing it up to date without serving.
+//! `sealpost-server migrate`: shows the schema's version, and updates the schema without serving.
 
 use std::path::PathBuf;
 
@@ -36,14 +36,14 @@ pub struct MigrateArgs {
 struct Printed {
     current: i64,
     newest: i64,
-    /// Between the two.
+    /// The versions between the two.
     missing: Vec<&'static str>,
 }
 
-/// Applies what is missing, unless it is asked to look only; prints the version.
+/// Applies missing migrations unless it is asked not to, and prints the version.
 ///
 /// # Errors
-/// When the store cannot be used; the text is for the operator.
+/// An error for the operator if the store cannot be used.
 pub fn run(args: &MigrateArgs) -> Result<()> {
     let config = args.store.config();
     let apply = !args.status && !args.dry_run;

@@ -1,4 +1,5 @@
-//! `sealpost-server move`: everything from one kind of store to the other, verified, and taken up again after a crash.
+//! `sealpost-server move`: copies everything from one kind of store to the other, verifies it, and can be resumed after
+//! a crash.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -20,34 +21,34 @@ mod args;
 use args::MoveAddress;
 pub use args::MoveArgs;
 
-/// Accounts that are read at once. What is noted as done after each is small.
+/// The accounts that are read at once. Progress is recorded after each batch.
 const ACCOUNTS_AT_ONCE: usize = 32;
-/// Messages that are read at once, and at most twice as many are written: of the largest, 12 MiB.
+/// The messages that are read at once; at most twice as many are written. The largest take 12 MiB.
 const MESSAGES_AT_ONCE: usize = 64;
 
-/// What is printed, one object a line with `--json`.
+/// The output, one object a line with `--json`.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Said<'a> {
-    /// It goes on.
+    /// The move continues.
     Progress { accounts: u64, of: u64, messages: u64 },
-    /// Both stores hold the same.
+    /// Both stores have the same content.
     Verified { counts: &'a Counts, sha256: &'a str },
-    /// It is done.
+    /// The move is complete.
     Moved {
         /// The target's id.
         store: String,
-        /// They stay behind.
+        /// One-time prekeys, which stay behind.
         one_time_prekeys: u64,
-        /// Of devices that had just left their lists: they stay behind, and their senders have notices.
+        /// Messages of devices that had just left their lists. They stay behind, and their senders have notices.
         messages_of_removed_devices: u64,
     },
 }
 
-/// Moves, and prints how far it is.
+/// Moves everything, and prints the progress.
 ///
 /// # Errors
-/// Why it cannot begin or go on; the text is for the operator. What is done is taken up by the next run.
+/// An error for the operator if the move cannot start or continue. The next run resumes it.
 pub fn run(args: &MoveArgs) -> Result<()> {
     let from = Location::from(MoveAddress::of(args.from.as_ref(), args.from_file.as_deref())?);
     let to = Location::from(MoveAddress::of(args.to.as_ref(), args.to_file.as_deref())?);
@@ -97,7 +98,8 @@ impl Names {
         retired_name(&self.key, name).map_err(|_| anyhow::anyhow!("a name could not be hashed"))
     }
 
-    /// Sets the hash. Where the source has one, it must be the same: the target would keep names under another key.
+    /// Sets the key. If the source has one, it must be the same, because the target would otherwise keep names under
+    /// another key.
     fn apply(&self, account: &mut MovedAccount) -> Result<()> {
         let hash = self.hash(&account.username)?;
         if account.name_hash.is_some_and(|found| found != hash) {
@@ -153,7 +155,7 @@ impl Move {
         })
     }
 
-    /// Copies what is not there yet.
+    /// Copies everything that is not in the target yet.
     async fn copy(&mut self, plan: &MovePlan, mut after: Option<AccountId>, totals: Totals) -> Result<()> {
         let mut copied = Totals::default();
         loop {
@@ -176,7 +178,7 @@ impl Move {
         Ok(())
     }
 
-    /// Copies what waits for these accounts; how many messages that were.
+    /// Copies the queues of these accounts. Returns the number of messages.
     async fn copy_queues(&mut self, accounts: &[MovedAccount]) -> Result<u64> {
         let (mut copied, mut batch) = (0_u64, Vec::new());
         for device in accounts.iter().flat_map(|account| &account.devices) {
@@ -205,7 +207,7 @@ impl Move {
         }
         match said {
             Said::Progress { accounts, of, messages } => {
-                // A terminal shows one line that changes; a file gets a line each time.
+                // A terminal shows one changing line; a file gets a line each time.
                 let end = if std::io::stderr().is_terminal() { '\r' } else { '\n' };
                 eprint!("{accounts} of {of} accounts, {messages} messages{end}");
             }
@@ -250,14 +252,16 @@ fn draw() -> StoreId {
     StoreId::from_bytes(bytes)
 }
 
-/// One-time keys that may have been taken, or uploaded for the source, must not be taken for the target's.
+/// Raises the key epochs of an account's devices, so that uploads for the source are refused and the target gives out
+/// no one-time prekey that may have been taken.
 fn raise(account: &mut MovedAccount, step: u32) {
     for device in &mut account.devices {
         device.key_epoch = device.key_epoch.saturating_add(step);
     }
 }
 
-/// Reads the whole of a store, with every key epoch raised by `step`; and how many one-time prekeys there are.
+/// Reads a whole store, with every key epoch raised by `step`. Returns its content and the number of its one-time
+/// prekeys.
 async fn read(store: &mut dyn TransferSource, step: u32) -> Result<(Digest, u64)> {
     let (mut digest, mut one_time, mut after) = (Digest::default(), 0_u64, None);
     loop {

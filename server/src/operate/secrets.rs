@@ -125,7 +125,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = load(folder.path()).unwrap();
         let again = load(folder.path()).unwrap();
-        assert!(first.is_new() && again.is_new(), "whoever ended before saying so is followed by another first start");
+        assert!(
+            first.is_new() && again.is_new(),
+            "a start that ended before it told the operator is followed by another first start"
+        );
         again.told().unwrap();
         again.told().unwrap();
         assert!(!load(folder.path()).unwrap().is_new());

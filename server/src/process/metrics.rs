@@ -1,5 +1,5 @@
-//! The figures of one node, kept with `prometheus` and shown on the private listener alone. No label names a person, a device
-//! or an address. docs/operations.md says of each what question it answers; a test holds the two together.
+//! The metrics of one node, kept with `prometheus` and shown on the private listener only. No label names a person, a
+//! device or an address. docs/operations.md gives the question that each answers, and a test compares the two.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,18 +23,18 @@ use figures::Figures;
 use make::{CLASSES, Make, set};
 use relayed::Relayed;
 
-/// Seconds: what an fsync takes, from a fast SSD to a disk in trouble.
+/// The buckets of commits, in seconds: from a fast SSD to a failing disk.
 const COMMIT_SECONDS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
-/// Operations that shared a commit; 512 is the most.
+/// The buckets of operations in one commit; 512 is the most.
 const COMMIT_OPERATIONS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// Seconds of a request.
+/// The buckets of requests, in seconds.
 const REQUEST_SECONDS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
-/// Seconds until a password is hashed or compared, waiting included.
+/// The buckets of password hashes, in seconds, including the wait.
 const PASSWORD_SECONDS: &[f64] = &[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
-/// The label of requests to no route.
+/// The label of requests that match no route.
 const UNKNOWN: &str = "unknown";
 
-/// The figures.
+/// The metrics.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -63,10 +63,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates the metrics, all at zero.
     ///
     /// # Errors
-    /// [`prometheus::Error`] for two metrics of one name, which there are not.
+    /// [`prometheus::Error`] if two metrics had the same name, which they do not.
     pub fn new() -> Result<Self, prometheus::Error> {
         let make = Make(Registry::new());
         let codes = || ProblemCode::ALL.iter().map(|code| code.as_str());
@@ -82,7 +82,7 @@ impl Metrics {
             panics: make.counter("sealpost_panics_total", "Panics caught: each is a bug.")?,
             lookup_alarms: make.counter(
                 "sealpost_lookup_alarms_total",
-                "Hours in which so many look-ups were refused that somebody may be listing names.",
+                "Hours with enough refused look-ups that somebody may be listing names.",
             )?,
             exhausted: make
                 .counter("sealpost_prekeys_exhausted_total", "Bundles without a one-time prekey: none was left.")?,
@@ -126,17 +126,18 @@ impl Metrics {
         })
     }
 
-    /// Keeps what a look at the whole store gave, at `now` in ms since 1970.
+    /// Stores the figures of the whole store, taken at `now` in ms since 1970.
     pub fn looked(&self, store: &StoreFigures, files: &FileSizes, now: u64) {
         self.figures.keep(store, files, now);
     }
 
-    /// Keeps how the node hears of others, and what the relay has carried by now.
+    /// Stores the state of the relay and its counts.
     pub fn relay_looked(&self, state: RelayState, counts: RelayCounts) {
         self.relay.keep(state, counts);
     }
 
-    /// The text format of Prometheus, with the number of open streams and what the process uses as of now.
+    /// Returns the metrics in the text format of Prometheus, with the present number of open streams and the present
+    /// resources of the process.
     #[must_use]
     pub fn render(&self, streams: usize) -> String {
         set(&self.streams, u64::try_from(streams).unwrap_or(u64::MAX));
@@ -144,14 +145,14 @@ impl Metrics {
         let mut text = String::new();
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
             text.clear();
-            // A String takes whatever is written.
+            // Writing to a String cannot fail.
             let _never = write!(text, "# {error}");
         }
         text
     }
 }
 
-/// Every value of the label `route`.
+/// Returns every value of the label `route`.
 fn routes() -> impl Iterator<Item = &'static str> {
     let mut paths: Vec<&str> = endpoints::all().map(|endpoint| endpoint.path).collect();
     paths.dedup();
@@ -209,7 +210,7 @@ impl ServiceMetrics for Metrics {
     }
 
     fn request(&self, route: Option<&str>, status: u16, took: Duration) {
-        // A pattern of actix's that is no route of ours would be a label nobody knows.
+        // A pattern of actix that is not one of our routes would be an unknown label.
         let route = route.filter(|route| endpoints::all().any(|known| known.path == *route)).unwrap_or(UNKNOWN);
         let class = usize::from(status / 100).checked_sub(1).and_then(|index| CLASSES.get(index));
         self.requests.with_label_values(&[route, class.copied().unwrap_or(UNKNOWN)]).inc();

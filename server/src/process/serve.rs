@@ -1,4 +1,4 @@
-//! The process: from a configuration to a running server and to its end.
+//! The process, from a configuration to a running server and to its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,13 +39,14 @@ pub use listen::{Listen, ListenError};
 use public::DRAIN_TIMEOUT;
 pub use public::serve_plain;
 
-/// How often the drain looks.
+/// How often the drain checks for remaining calls.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// Serves until a signal or until the store stops. `args` are read again with the configuration file when the operator asks for it.
+/// Serves until a signal or until the store stops. On the operator's request `args` are read again with the
+/// configuration file.
 ///
 /// # Errors
-/// Why it could not start, or why it had to end; the texts are for the operator.
+/// An error for the operator if the server could not start, or had to end.
 pub fn run(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     actix_web::rt::System::new().block_on(serve(config, args, log))
 }
@@ -88,7 +89,7 @@ async fn serve(config: Config, args: ServeArgs, log: LogControl) -> Result<()> {
     outcome
 }
 
-/// What a run begins with.
+/// The parts of a running server.
 struct Run {
     config: Config,
     args: ServeArgs,
@@ -166,7 +167,7 @@ async fn serve_store(
         }
     };
     socket.abort();
-    // Its end removes the socket's file.
+    // Dropping it removes the socket's file.
     let _cancelled = socket.await;
     drain(&core, &public_handle).await;
     private_server.stop(false).await;
@@ -187,7 +188,7 @@ fn certificates(config: &Config, listen: &Listen, clock: &dyn Clock) -> Result<O
     Ok(Some(Certificates::load(source, &names::machine(listen.host()), clock.now())?))
 }
 
-/// Takes no more connections, closes the streams so that clients go elsewhere or come back, and lets calls finish.
+/// Accepts no more connections, closes the streams so that clients reconnect here or elsewhere, and lets calls finish.
 async fn drain(core: &Core, public: &ServerHandle) {
     tracing::info!("stopping");
     public.pause().await;

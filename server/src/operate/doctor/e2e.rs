@@ -269,7 +269,7 @@ async fn take(server: &Server, now: UnixMillis, sender: &Person, recipient: &Per
     let one_time =
         bundle.one_time_prekey.as_ref().context("the bundle has no one-time prekey, and two were uploaded")?;
     let is_known = recipient.one_time.iter().any(|own| own.id.0 == one_time.id && own.key == one_time.key.0);
-    ensure!(is_known, "the one-time prekey is none of those that were uploaded");
+    ensure!(is_known, "the one-time prekey is not one of those that were uploaded");
     Ok("a bundle with a signed prekey that verifies and a one-time prekey".to_owned())
 }
 

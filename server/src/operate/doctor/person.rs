@@ -1,4 +1,4 @@
-//! An account that is made to be deleted: real keys and signatures, a name and a password that nobody else has.
+//! A temporary account with real keys and signatures, and a name and password of its own.
 
 use anyhow::Result;
 use sealpost_api::accounts::{DeleteAccount, DeleteAccountRequest, ErasureReport, Register, RegisterRequest};
@@ -15,7 +15,7 @@ use sealpost_crypto::{
 
 use super::connect::Server;
 
-/// One-time prekeys that are uploaded; one is taken.
+/// The number of one-time prekeys to upload; one of them is taken.
 const ONE_TIME_PREKEYS: u32 = 2;
 
 /// The account and its only device.
@@ -26,14 +26,14 @@ pub(super) struct Person {
     pub(super) one_time: Vec<OneTimePrekey>,
     password: Password,
     request: RegisterRequest,
-    /// Once it is registered.
+    /// The access token, once the account is registered.
     token: Option<AccessToken>,
-    /// Whether the server may have registered it.
+    /// Whether the server can have registered it.
     asked: bool,
 }
 
 impl Person {
-    /// Keys, a list and a request; nothing is sent yet.
+    /// Creates keys, a list and a request without sending anything.
     pub(super) fn new(server: ServerId, now: UnixMillis, invite: Option<String>) -> Result<Self> {
         let rng = &mut rand::rng();
         let (identity, device) = (AccountIdentityKeyPair::generate(rng), DeviceIdentityKeyPair::generate(rng));
@@ -89,7 +89,7 @@ impl Person {
         Ok(Self { name, address, list, one_time, password, request, token: None, asked: false })
     }
 
-    /// Registers. The same again is answered the same, so that it may be repeated.
+    /// Registers the account. Repeating it gets the same answer.
     pub(super) async fn register(&mut self, server: &Server) -> Result<()> {
         self.asked = true;
         let grant = server.ask(&Register, None, &self.request).await?;
@@ -97,7 +97,7 @@ impl Person {
         Ok(())
     }
 
-    /// What it shows to the server.
+    /// Returns the access token.
     pub(super) fn token(&self) -> Result<&AccessToken> {
         self.token.as_ref().ok_or_else(|| anyhow::anyhow!("{} is not registered", self.name))
     }
@@ -110,12 +110,12 @@ impl Person {
         Ok(report)
     }
 
-    /// Whether the server may have the account.
+    /// Returns whether the server can have the account.
     pub(super) fn may_be_there(&self) -> bool {
         self.asked
     }
 
-    /// Deletes what may be there, also when the answer to its registration was lost.
+    /// Deletes the account if it can exist, even if the answer to its registration was lost.
     pub(super) async fn clean_up(&mut self, server: &Server) -> Result<()> {
         if self.token.is_none() {
             self.register(server).await?;

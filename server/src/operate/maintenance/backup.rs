@@ -1,4 +1,4 @@
-//! `sealpost-server backup`: a folder with everything that is needed to run again, made while the server runs.
+//! `sealpost-server backup`: makes a folder with everything that is needed to run again, while the server runs.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::base::files::replace;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::store::factory::folder::{DATABASE, copy_database};
 
-/// Of which a line is written where nobody sees a line change: each tenth.
+/// The number of progress lines outside a terminal.
 const TENTHS: u64 = 10;
 
 /// `sealpost-server backup`.
@@ -32,7 +32,7 @@ pub struct BackupArgs {
     /// The data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The backup: a folder to be made. When it is there already, a new one is made inside of it.
+    /// The folder for the backup, which is created; if it exists already, a new folder is created inside it
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
     /// Print one JSON object.
@@ -48,10 +48,10 @@ struct Printed<'a> {
     manifest: &'a Manifest,
 }
 
-/// Makes the backup and prints where it is.
+/// Makes the backup and prints its path.
 ///
 /// # Errors
-/// Why there is none; the text is for the operator.
+/// An error for the operator if no backup was made.
 pub fn run(args: &BackupArgs) -> Result<()> {
     let data = data_folder(args.data.as_deref())?;
     let taken_at = SystemClock.now().0;
@@ -83,7 +83,7 @@ pub fn run(args: &BackupArgs) -> Result<()> {
     Ok(())
 }
 
-/// Where the backup will be: the path itself, or a new folder in it when there is one already.
+/// Returns the path of the backup: the path itself, or a new folder in it if it exists already.
 fn target(to: &Path, taken_at: u64) -> Result<PathBuf> {
     if !to.exists() {
         return Ok(to.to_owned());
@@ -101,7 +101,7 @@ fn target(to: &Path, taken_at: u64) -> Result<PathBuf> {
     Ok(target)
 }
 
-/// A name beside this one.
+/// Returns another name in the same folder.
 pub(super) fn beside(path: &Path, ending: &str) -> Result<PathBuf> {
     let mut name = path.file_name().with_context(|| format!("{} names no folder", path.display()))?.to_owned();
     name.push(".");
@@ -137,11 +137,11 @@ fn make(data: &Path, folder: &Path, taken_at: u64, quiet: bool) -> Result<(Manif
     Ok((manifest, copied.one_time_prekeys_left_out))
 }
 
-/// One line that changes at a terminal, one line for each tenth elsewhere.
+/// Shows progress: one changing line at a terminal, and one line for each tenth elsewhere.
 fn tell(done: u64, pages: u64, said: &mut u64) {
     let percent = done.saturating_mul(100).checked_div(pages).unwrap_or(100);
     let mut stderr = std::io::stderr();
-    // Nobody may be there to read it; the backup goes on.
+    // Standard error may have no reader; the backup continues.
     let _told = if stderr.is_terminal() {
         write!(stderr, "\r{percent:3} % of {pages} pages copied{}", if done == pages { "\n" } else { "" })
     } else if percent / TENTHS > *said {

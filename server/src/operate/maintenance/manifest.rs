@@ -1,4 +1,4 @@
-//! What a backup says of itself: which files belong to it, and their SHA-256.
+//! The manifest of a backup: its files and their SHA-256.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, Entry};
 use crate::store::factory::folder::DATABASE;
 
-/// Its name in the backup; written last, so that a folder with it is a whole backup.
+/// Its name in the backup. It is written last, so that a folder with it is a complete backup.
 pub(super) const NAME: &str = "manifest.json";
-/// The only form there is yet.
+/// The only format so far.
 const FORMAT: u32 = 1;
-/// The largest manifest worth reading, in bytes.
+/// The largest manifest that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// `manifest.json`.
@@ -21,11 +21,11 @@ const MAX_BYTES: u64 = 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     pub(super) format: u32,
-    /// Version of the program that made it.
+    /// The version of the program that made the backup.
     pub(super) program: String,
     /// Version of the database's schema.
     pub(super) schema: i64,
-    /// When, in milliseconds since 1970.
+    /// The time of the backup, in milliseconds since 1970.
     pub(super) taken_at: u64,
     pub(super) accounts: u64,
     pub(super) devices: u64,
@@ -34,7 +34,7 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// Of this program and form.
+    /// Creates a manifest of this program's version and format.
     pub(super) fn new(taken_at: u64) -> Self {
         Self {
             format: FORMAT,
@@ -48,7 +48,7 @@ impl Manifest {
         }
     }
 
-    /// Reads it, and refuses what is no backup of ours. The files are not looked at yet.
+    /// Reads a manifest, and refuses one that is not of a backup of ours. The files are not checked yet.
     pub(super) fn read(backup: &Path) -> Result<Self> {
         let path = backup.join(NAME);
         let length = fs::metadata(&path)
@@ -66,7 +66,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// What of the backup is not as it was written, in words.
+    /// Returns the differences between the backup and its manifest, in words.
     pub(super) fn differences(&self, backup: &Path) -> Vec<String> {
         let mut found = Vec::new();
         for needed in [DATABASE, files::RETIRED_NAMES_KEY] {
@@ -75,7 +75,7 @@ impl Manifest {
             }
         }
         for entry in &self.files {
-            // A backup may come from elsewhere: it names files inside of itself and nothing else.
+            // A backup can come from elsewhere, so its manifest must name only files inside it.
             if !files::is_inside(&entry.name) {
                 found.push(format!("{} is no name of a file in a backup", entry.name));
                 continue;

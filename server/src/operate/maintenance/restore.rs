@@ -1,4 +1,4 @@
-//! `sealpost-server restore`: a data folder from a backup, in which nothing comes to life again that had ended.
+//! `sealpost-server restore`: makes a data folder from a backup, and revives nothing that had ended.
 //!
 //! The folder may be a mount point, so everything happens inside of it: the backup is copied into [`STAGING`], checked and
 //! changed there, what was there before moves into a folder of its own, and then the new files take their places. From the first
@@ -22,11 +22,11 @@ use crate::operate::secrets::write_new_token_keys;
 use crate::store::AfterRestore;
 use crate::store::factory::folder::{DATABASE, LOCK, RESTORING, finish_restore, lock_folder};
 
-/// The new files until they are in their places.
+/// The folder of the new files until they are moved to their places.
 const STAGING: &str = "restoring.unfinished";
-/// What may be in a folder that counts as empty: the lock, what a file system puts there, and an interrupted restore.
+/// The entries of a folder that counts as empty: the lock, files of the file system, and an interrupted restore.
 const NOTHING: [&str; 4] = [LOCK, "lost+found", RESTORING, STAGING];
-/// Beginning of the name of the folder that keeps what was there before.
+/// The beginning of the name of the folder that keeps the former files.
 const REPLACED: &str = "replaced-";
 
 /// `sealpost-server restore`.
@@ -43,10 +43,10 @@ pub struct RestoreArgs {
     /// The backup.
     #[arg(long, value_name = "DIR")]
     pub from: PathBuf,
-    /// The data folder, empty or not there yet [default: the user's data folder + sealpost-server].
+    /// The data folder, empty or missing [default: the user's data folder + sealpost-server]
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Replace what is in the data folder, and keep it beside.
+    /// Replace the contents of the data folder, and keep them in a folder inside it
     #[arg(long)]
     pub replace: bool,
     /// Print one JSON object.
@@ -64,14 +64,14 @@ struct Printed {
     sessions_ended: u64,
     one_time_prekeys_dropped: u64,
     invites_dropped: u64,
-    /// Where the former files are.
+    /// The folder of the former files.
     replaced: Option<String>,
 }
 
-/// Restores and prints what was done.
+/// Restores and prints the result.
 ///
 /// # Errors
-/// Why not; the text is for the operator. Before the former files were moved nothing was changed.
+/// An error for the operator if nothing was restored. Before the former files are moved nothing is changed.
 pub fn run(args: &RestoreArgs) -> Result<()> {
     let data = data_folder(args.data.as_deref())?;
     let manifest = Manifest::read(&args.from)?;
@@ -80,7 +80,7 @@ pub fn run(args: &RestoreArgs) -> Result<()> {
         bail!("the backup is damaged: {first}; `sealpost-server verify --from` says more. Nothing was changed");
     }
     private_folder(&data)?;
-    // Held to the end: no server starts meanwhile, and none is running.
+    // Locked to the end, so that no server runs or starts meanwhile.
     let _lock = lock_folder(&data)?;
     let former = former(&data)?;
     if !former.is_empty() && !args.replace {
@@ -94,7 +94,7 @@ pub fn run(args: &RestoreArgs) -> Result<()> {
     print(args, &data, &manifest, ended, replaced.as_deref())
 }
 
-/// What is in the folder already.
+/// Returns the present entries of the folder.
 fn former(data: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))? {
@@ -130,7 +130,7 @@ fn stage(backup: &Path, manifest: &Manifest, staging: &Path) -> Result<AfterRest
     Ok(ended)
 }
 
-/// From now on no server starts here. An earlier restore may have come as far.
+/// Creates the folder that forbids serving. An interrupted restore may have created it already.
 fn begin_moving(data: &Path) -> Result<()> {
     let marker = data.join(RESTORING);
     if !marker.exists() {
@@ -139,7 +139,8 @@ fn begin_moving(data: &Path) -> Result<()> {
     files::sync_folder(data)
 }
 
-/// Moves what was there into a folder of its own; the database goes first, because without it nothing can be served.
+/// Moves the former files into a folder of their own. The database goes first, because without it nothing can be
+/// served.
 fn set_aside(data: &Path, former: &[PathBuf]) -> Result<Option<PathBuf>> {
     if former.is_empty() {
         return Ok(None);
@@ -155,7 +156,7 @@ fn set_aside(data: &Path, former: &[PathBuf]) -> Result<Option<PathBuf>> {
     Ok(Some(folder))
 }
 
-/// Moves the new files to their places; the database comes last, and then the folder that forbids serving goes.
+/// Moves the new files to their places. The database comes last, and then the folder that forbids serving is removed.
 fn put_in_place(staging: &Path, data: &Path) -> Result<()> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(staging).with_context(|| format!("cannot read {}", staging.display()))? {

@@ -1,4 +1,4 @@
-//! `sealpost-server verify`: what is wrong with a data folder or a backup, and what of it can still be read.
+//! `sealpost-server verify`: checks a data folder or a backup, and says which parts can still be read.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct VerifyArgs {
     /// The data folder [default: the user's data folder + sealpost-server].
     #[arg(long, env = "SEALPOST_SERVER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// A backup instead of a data folder.
+    /// Check a backup instead of a data folder
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
     /// Print one JSON object.
@@ -44,10 +44,10 @@ struct PrintedTable {
     whole: bool,
 }
 
-/// Prints what was found.
+/// Prints the findings.
 ///
 /// # Errors
-/// When anything is wrong, or nothing could be read.
+/// An error if anything is wrong, or nothing could be read.
 pub fn run(args: &VerifyArgs) -> Result<()> {
     let (folder, findings) = match (&args.from, &args.data) {
         (Some(backup), _) => (backup.clone(), Manifest::read(backup)?.differences(backup)),
@@ -66,7 +66,7 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     if printed.ok { Ok(()) } else { bail!("{} is damaged; nothing was changed", printed.path) }
 }
 
-/// What a data folder should have beside its database.
+/// Returns the files that a data folder should have besides its database and does not.
 fn missing(data: &Path) -> Vec<String> {
     let key = files::RETIRED_NAMES_KEY;
     if files::kept(data).any(|name| name == key) { Vec::new() } else { vec![format!("{key} is missing")] }
@@ -87,7 +87,7 @@ fn look(folder: &Path, mut findings: Vec<String>) -> Result<Printed> {
     Ok(Printed { ok: findings.is_empty(), path: folder.display().to_string(), schema, findings, tables })
 }
 
-/// What is wrong with a backup; empty when nothing is.
+/// Returns what is wrong with a backup; the list is empty if nothing is.
 pub(super) fn backup_findings(backup: &Path, manifest: &Manifest) -> Result<Vec<String>> {
     Ok(look(backup, manifest.differences(backup))?.findings)
 }

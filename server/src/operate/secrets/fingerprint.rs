@@ -1,5 +1,5 @@
-//! Fingerprints of secrets, each keyed with the key of retired names, so that whoever reads the database can neither learn
-//! a secret from them nor try guesses.
+//! Fingerprints of secrets, each keyed with the key of retired names, so that a reader of the database can neither
+//! learn a secret from them nor test guesses.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::error::SecretsError;
 use crate::service::tokens::TokenKey;
 
-/// Makes fingerprints of secrets.
+/// Computes fingerprints of secrets.
 pub(crate) struct Fingerprint(Zeroizing<[u8; 32]>);
 
 impl Fingerprint {

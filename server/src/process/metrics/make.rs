@@ -85,7 +85,7 @@ impl Make {
     }
 }
 
-/// A gauge holds no more than an i64; none of ours comes near.
+/// Sets a gauge, which is an i64. No value of ours comes near its greatest one.
 pub(super) fn set(gauge: &IntGauge, value: u64) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }

@@ -1,4 +1,4 @@
-//! The core, put together from the configuration.
+//! Builds the core from the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use crate::service::{Core, ServiceSettings, Services};
 use crate::store::factory::OpenedStore;
 use crate::store::{QueueLimits, Store};
 
-/// The first invite is for the operator, who has a week to use it.
+/// The lifetime of the first invite, which is for the operator: a week.
 const FIRST_INVITE_MILLIS: u64 = 7 * 24 * 3_600 * 1_000;
 
-/// What the core works with, from the most general to the most particular.
+/// The parts of the core, from the most general to the most particular.
 pub(super) struct World {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -37,14 +37,14 @@ pub(super) struct World {
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// The sockets of this node, and what hears hints for them.
+/// Creates the hub of this node, and its receiver of hints.
 pub(super) fn hub() -> (Arc<Hub>, Arc<Hearing>) {
     let hub = Arc::new(Hub::new());
     let hearing = Arc::new(Hearing::new(Arc::clone(&hub)));
     (hub, hearing)
 }
 
-/// How this node hears of others. A store in the data folder has no others.
+/// Creates the relay of this node. With a store in the data folder there are no other nodes.
 pub(super) async fn relay(config: &Config, opened: &OpenedStore, hearing: Arc<Hearing>) -> Result<Arc<dyn Relay>> {
     let settings = NatsSettings::of(&config.relay, &config.node)?;
     match settings {
@@ -57,7 +57,8 @@ pub(super) async fn relay(config: &Config, opened: &OpenedStore, hearing: Arc<He
     }
 }
 
-/// `built_in_loopback`: the listener is only for this machine, with the built-in certificate.
+/// Creates the core. `built_in_loopback` says that the listener is for this machine only, with the built-in
+/// certificate.
 pub(super) fn core(config: &Config, built_in_loopback: bool, secrets: &Secrets, world: World) -> Result<Arc<Core>> {
     let World { store, clock, random, hub, relay, metrics } = world;
     let default_policy = if built_in_loopback { RegistrationPolicy::Open } else { RegistrationPolicy::Invite };
@@ -85,7 +86,7 @@ pub(super) fn core(config: &Config, built_in_loopback: bool, secrets: &Secrets, 
     Ok(Arc::new(Core { store, clock, random, hub, relay, limiter, tokens, passwords, metrics, settings }))
 }
 
-/// Makes and prints an invite where one is needed to register, so that the operator can be the first.
+/// Makes and prints an invite if registration needs one, so that the operator can register first.
 pub(super) async fn print_first_invite(services: &Services) -> Result<()> {
     if services.core().settings.registration == RegistrationPolicy::Invite {
         let invite = services.issue_invite(FIRST_INVITE_MILLIS).await.context("no invite could be made")?;

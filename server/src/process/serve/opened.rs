@@ -12,8 +12,8 @@ use crate::process::metrics::Metrics;
 use crate::store::StoreObserver;
 use crate::store::factory::{Location, OpenedStore, Settings};
 
-/// Opens the store that the configuration names. Removes a ready file of an earlier run, unless another process serves this
-/// folder: then it is that one's.
+/// Opens the store that the configuration names. Removes the ready file of an earlier run, unless another process
+/// serves this folder and the file is its.
 pub(super) async fn open(
     config: &Config,
     clock: &dyn Clock,

@@ -1,4 +1,4 @@
-//! What goes on beside the calls: expiry, the certificate's renewal, and following other nodes.
+//! The tasks beside the calls: expiry, renewal of the certificate, and following other nodes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,19 +11,19 @@ use crate::service::Core;
 use crate::service::nodes::Hearing;
 use crate::store::factory::OpenedStore;
 
-/// Between two looks for what has expired.
+/// The interval of expiry.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
-/// Between two looks at the certificate.
+/// The interval of checking the certificate.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(3600);
-/// Before something that broke down begins again.
+/// The pause before a task that panicked starts again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
-/// Between two looks at the whole store, at least.
+/// The shortest interval of taking the figures of the whole store.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(15);
 /// The share of one reader's time that taking the figures uses at most, as a divisor: a store with millions of rows is looked
 /// at less often.
 const FIGURES_SHARE: u32 = 20;
 
-/// Looks at the store once in a while for the metrics, so that a scrape costs nothing.
+/// Takes the figures of the store from time to time, so that a scrape costs nothing.
 pub(super) fn watch_store(opened: OpenedStore, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
     actix_web::rt::spawn(async move {
         loop {
@@ -37,7 +37,7 @@ pub(super) fn watch_store(opened: OpenedStore, clock: Arc<dyn Clock>, metrics: A
     });
 }
 
-/// Begins them; they end with the process.
+/// Starts the tasks, which end with the process.
 pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, host: String) {
     let expiring = Arc::clone(core);
     actix_web::rt::spawn(async move {
@@ -64,7 +64,7 @@ pub(super) fn begin(core: &Arc<Core>, certificates: Option<Arc<Certificates>>, h
     }
 }
 
-/// Begins what a node does because others share its store; it ends with the process.
+/// Starts the tasks of a node that shares its store; they end with the process.
 pub(super) fn follow_others(core: &Arc<Core>, hearing: Arc<Hearing>) {
     if core.relay.is_local() {
         return;
@@ -74,7 +74,7 @@ pub(super) fn follow_others(core: &Arc<Core>, hearing: Arc<Hearing>) {
     again(core, &hearing, async |core, hearing| core.follow_devices(hearing).await);
 }
 
-/// Does something that does not end, and begins again should it break down.
+/// Runs a task that never ends, and starts it again if it panics.
 fn again(core: &Arc<Core>, hearing: &Arc<Hearing>, follow: impl AsyncFn(&Core, &Hearing) + 'static) {
     let (core, hearing) = (Arc::clone(core), Arc::clone(hearing));
     actix_web::rt::spawn(async move {
