@@ -8,7 +8,7 @@ use anyhow::Result;
 use sealpost_harness::cli::Programs;
 use sealpost_harness::server::Server as Process;
 
-/// Runs a scenario in a new folder, which is kept when the outcome is not clean, for people to look into.
+/// Runs a scenario in a new folder, which is kept for inspection if the outcome is not clean.
 ///
 /// # Errors
 /// When there is no such folder, or the scenario cannot be run.
@@ -49,7 +49,7 @@ impl Server {
         Self::start_with(programs, folder, include_str!("../server.toml"))
     }
 
-    /// [`start`](Self::start) with another configuration file.
+    /// Does the same as [`start`](Self::start) with another configuration file.
     ///
     /// # Errors
     /// When it does not come up; its log is in `folder`.
@@ -90,7 +90,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process still runs.
     ///
     /// # Errors
     /// When the process cannot be asked.
@@ -98,7 +98,7 @@ impl Server {
         self.process.as_mut().map_or(Ok(false), Process::is_alive)
     }
 
-    /// kill -9.
+    /// Kills the process with kill -9.
     ///
     /// # Errors
     /// When the process cannot be waited for.

@@ -80,8 +80,8 @@ pub async fn probe(base: &BaseUrl, patience: Duration) -> Result<ServerCertifica
     seen.ok_or(TransportError::Protocol)
 }
 
-/// A verifier that writes down what it sees. It still demands that the handshake is signed by the key shown, so that
-/// the fingerprint belongs to whoever is at the other end.
+/// A verifier that records what it sees. It still demands that the handshake is signed by the key shown, so that the
+/// fingerprint belongs to the peer.
 #[derive(Debug)]
 struct Recorder {
     provider: Arc<CryptoProvider>,

@@ -37,7 +37,7 @@ impl Stage {
         }
     }
 
-    /// What the stage needs beside Rust. What is not named here is not looked for.
+    /// Returns what the stage needs besides Rust. Nothing else is looked for.
     const fn needs(self) -> &'static [Need] {
         match self {
             Self::Ship => &[Need::Supply],

@@ -49,7 +49,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether it says that there is no session.
+    /// Returns whether the answer says that there is no login.
     pub(super) fn is_unauthenticated(&self) -> bool {
         self.code.as_deref() == Some("unauthenticated")
     }
@@ -80,12 +80,12 @@ impl Target {
         Ok(Wire { stream: StreamOwned::new(connection, socket), rest: Vec::new() })
     }
 
-    /// The server's OpenAPI document.
+    /// Fetches the server's OpenAPI document.
     pub(super) fn document(&self) -> Result<Value> {
         self.call(&format!("GET /v1/openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", self.authority))
     }
 
-    /// A call that must succeed.
+    /// Makes a call that must succeed.
     pub(super) fn call(&self, request: &str) -> Result<Value> {
         match self.connect()?.request(request.as_bytes(), false) {
             Outcome::Answer(answer) if answer.status == 200 => Ok(serde_json::from_slice(&answer.body)?),
@@ -163,7 +163,7 @@ impl Wire {
     }
 }
 
-/// A server's frame at the beginning of the bytes, which are unmasked: its opcode and its payload.
+/// Takes a server's frame from the beginning of the bytes, which are unmasked: its opcode and its payload.
 fn take_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let short = usize::from(*bytes.get(1)?);
     let (head, length) = match short {
@@ -178,7 +178,7 @@ fn take_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     Some((opcode, payload))
 }
 
-/// A whole answer at the beginning of the bytes, and what follows it.
+/// Parses a complete answer at the beginning of the bytes, and returns what follows it.
 fn parse(bytes: &[u8], bodiless: bool) -> Option<(Answer, Vec<u8>)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?.checked_add(4)?;
     let (head, rest) = bytes.split_at_checked(end)?;

@@ -20,12 +20,12 @@ struct Program {
 }
 
 impl Program {
-    /// One without which a whole check is left out.
+    /// Returns a tool without which a whole check is left out.
     const fn tool(name: &'static str, package: &'static str, need: Need) -> Self {
         Self { name, answers: &["--version"], package, need, tests: "" }
     }
 
-    /// One that these tests start.
+    /// Returns a program that these tests start.
     const fn engine(name: &'static str, package: &'static str, tests: &'static str) -> Self {
         Self { name, answers: &["--version"], package, need: Need::Tests, tests }
     }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::command::root;
 
-    /// The names of the modules and test binaries below a folder.
+    /// Collects the names of the modules and test binaries below a folder.
     fn modules(folder: &Path, names: &mut Vec<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
