@@ -1,4 +1,4 @@
-//! Time on the wall and on the processors, from one moment to another.
+//! Wall time and processor time between two moments.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::process::cpu_time;
 
-/// How often a process is looked at while waiting for it to come to rest: a few ticks of its processor time.
+/// The interval of checking whether a process is idle: a few ticks of its processor time.
 const REST: Duration = Duration::from_millis(100);
-/// It is left alone with its work after this many looks.
+/// The number of checks after which waiting ends.
 const LOOKS_MAX: usize = 100;
 
 /// A moment.
@@ -19,24 +19,24 @@ pub(crate) struct Clock {
     generator: Duration,
 }
 
-/// What passed since then.
+/// The time that passed since a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Elapsed {
     pub(crate) wall: Duration,
-    /// Processor time of the server.
+    /// The processor time of the server.
     pub(crate) server: Duration,
-    /// Processor time of the generator.
+    /// The processor time of the generator.
     pub(crate) generator: Duration,
 }
 
 impl Clock {
-    /// Now, of this server.
+    /// Takes the present moment of this server.
     pub(crate) fn start(pid: u32) -> Result<Self> {
         let (server, generator) = (cpu_time(pid)?, cpu_time(std::process::id())?);
         Ok(Self { pid, began: Instant::now(), server, generator })
     }
 
-    /// The wall's time ends here. What the server has put off is waited for, so that it is paid for too.
+    /// Ends the wall time, and waits for the server's deferred work, so that its processor time is included.
     pub(crate) async fn stop(self) -> Result<Elapsed> {
         let wall = self.began.elapsed();
         let generator = cpu_time(std::process::id())?.saturating_sub(self.generator);

@@ -1,4 +1,4 @@
-//! Which core runs what, and how many files may be open.
+//! The assignment of cores, and the limit of open files.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::RigOptions;
 
-/// The core of the generator, from now on. Fails when one of the cores is not there.
+/// Moves the generator to its core. Fails if a core is missing.
 pub(crate) fn pin_generator(options: &RigOptions) -> Result<()> {
     if options.unpinned {
         return Ok(());
@@ -22,7 +22,7 @@ pub(crate) fn pin_generator(options: &RigOptions) -> Result<()> {
     pin(options.client_cpu).with_context(|| format!("this thread could not be moved to core {}", options.client_cpu))
 }
 
-/// Runs `spawn` on the server's core, which its child process inherits, and goes back to the generator's.
+/// Runs `spawn` on the server's core, which its child process inherits, and returns to the generator's.
 pub(crate) fn on_server_core<T>(options: &RigOptions, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     if options.unpinned {
         return spawn();
@@ -39,7 +39,7 @@ fn pin(cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &only)?)
 }
 
-/// Raises the limit of open files as far as it goes, and says how far that is.
+/// Raises the limit of open files as far as possible, and returns it.
 pub(crate) fn raise_open_files() -> Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

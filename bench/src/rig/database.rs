@@ -1,4 +1,4 @@
-//! Databases that a bench makes, and takes away again.
+//! Databases that a bench creates and drops.
 
 use anyhow::{Context as _, Result};
 use mongodb::Client;

@@ -1,4 +1,4 @@
-//! What one synced write costs here.
+//! The cost of one synced write on this disk.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-/// Writes that are timed.
+/// The number of timed writes.
 const WRITES: usize = 100;
-/// Bytes of each: a page.
+/// The bytes of each write: a page.
 const PAGE: usize = 4_096;
 
-/// The median and the 99th percentile of one page appended and synced.
+/// Measures the median and the 99th percentile of appending and syncing one page.
 pub(crate) fn one_fsync(folder: &Path) -> Result<(Duration, Duration)> {
     let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::with_capacity(WRITES);

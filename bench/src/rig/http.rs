@@ -1,4 +1,4 @@
-//! Calls one after the other on one connection.
+//! Sequential calls on one connection.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use sealpost_transport::{Answer, Call, Connector, HttpClient};
 use serde_json::Value;
 
-/// Longest wait for an answer, behind a queue of passwords.
+/// The longest wait for an answer, behind a queue of passwords.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Largest body that is read: more than any answer has.
+/// The largest body that is read, larger than any answer.
 const BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A connection for calls.

@@ -1,38 +1,38 @@
-//! Messages that name themselves, and the account of what arrived: each once, as it was made.
+//! Messages that carry their number, and the tally of what arrived: each once and unaltered.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a ciphertext.
+/// The bytes of a ciphertext.
 pub(crate) const LENGTH: usize = 1024;
 const HASH: usize = 32;
 const HEAD: usize = 24;
 const FILLER: usize = LENGTH - HEAD - HASH;
 
-/// Makes the messages of one run. Each holds the run, its number, when it was meant to be sent, and a SHA-256 of all that.
+/// Makes the messages of one run. Each contains the run, its number, the time it was due, and a SHA-256 of all that.
 #[derive(Clone, Debug)]
 pub(crate) struct Payloads {
     run: u64,
     filler: Bytes,
 }
 
-/// What a message says of itself.
+/// The content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
     /// Its number in the run.
     pub(crate) number: u64,
-    /// When it was meant to be sent, in ns of the run; 0 where nobody asks.
+    /// When it was due, in ns of the run; 0 if the time is not used.
     pub(crate) at: u64,
 }
 
 impl Payloads {
-    /// A new run, with bytes that do not compress.
+    /// Creates a run with incompressible bytes.
     pub(crate) fn new() -> Self {
         let filler: Vec<u8> = std::iter::repeat_with(rand::random::<u8>).take(FILLER).collect();
         Self { run: rand::random(), filler: filler.into() }
     }
 
-    /// One message.
+    /// Makes one message.
     pub(crate) fn make(&self, label: Label) -> Bytes {
         let mut bytes = BytesMut::with_capacity(LENGTH);
         bytes.put_u64(self.run);
@@ -44,7 +44,7 @@ impl Payloads {
         bytes.freeze()
     }
 
-    /// What a message of this run says of itself; `None` when it is not as it was made.
+    /// Returns the content of a message of this run, or `None` if it was altered.
     pub(crate) fn read(&self, bytes: &[u8]) -> Option<Label> {
         let (signed, hash) = bytes.split_last_chunk::<HASH>()?;
         if bytes.len() != LENGTH || Sha256::digest(signed).as_slice() != hash {
@@ -58,7 +58,7 @@ impl Payloads {
     }
 }
 
-/// The account of what one recipient must get: of a run's messages those whose number is `first` plus a multiple of `step`.
+/// The tally of one recipient: it must get the messages of a run whose number is `first` plus a multiple of `step`.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     first: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Ledger {
     tally: Tally,
 }
 
-/// How many messages did not arrive once and as they were made.
+/// The numbers of messages that did not arrive exactly once and unaltered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Never arrived.
@@ -80,12 +80,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Whether every message arrived once and as it was made.
+    /// Returns whether every message arrived once and unaltered.
     pub(crate) fn is_clean(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Both.
+    /// Adds two tallies.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             lost: self.lost.saturating_add(other.lost),

@@ -16,17 +16,18 @@ use sealpost_transport::socket::{self, ConnectError, Received, SocketReceiver, S
 use sealpost_transport::{BaseUrl, Call, Connector, HttpClient, Roots, TransportError};
 use serde::de::DeserializeOwned;
 
-/// How long one call or one frame may take. A cluster without its relay delivers within 5 s; a password may wait for others.
+/// How long one call or one frame can take. A cluster without its relay delivers within 5 s, and a password can wait
+/// for others.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Largest body of an answer that is read; those that are asked for here stay far below.
+/// The largest body that is read. The answers here stay far below it.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
-/// Where the server is, and whose certificates are believed.
+/// The server's address and the trust in it.
 pub(super) struct Server {
     connector: Connector,
 }
 
-/// What a call was answered with.
+/// The answer to a call.
 pub(super) struct Answer {
     pub(super) status: u16,
     body: Bytes,
@@ -58,7 +59,7 @@ impl Server {
             call = call.json(serde_json::to_vec(body)?.into());
         }
         let http = HttpClient::new(self.connector.clone(), BODY_MAX_BYTES);
-        // On the heap: the future holds a whole connection.
+        // On the heap, because the future holds a whole connection.
         let answer = Box::pin(http.request(&call, PATIENCE)).await.map_err(|error| self.explain(error))?;
         Ok(Answer { status: answer.status, body: answer.body })
     }
@@ -73,7 +74,7 @@ impl Server {
         self.call(endpoint, token, body).await?.json()
     }
 
-    /// Opens the stream of the device that the token is of.
+    /// Opens the stream of the token's device.
     pub(super) async fn stream(&self, token: &AccessToken) -> Result<Socket> {
         let call = Call::new("GET", &OpenStream.path()).bearer(token.reveal());
         let opened = Box::pin(socket::open(&self.connector, &call, FRAME_MAX_BYTES, PATIENCE)).await;
@@ -106,7 +107,7 @@ impl Server {
 }
 
 impl Answer {
-    /// The body of a success.
+    /// Returns the body of a success.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         if self.status != 200 {
             return Err(self.refusal());
@@ -115,7 +116,7 @@ impl Answer {
             .context("the answer is not what this program understands; are both of one version?")
     }
 
-    /// What the server said instead.
+    /// Returns what the server answered instead.
     pub(super) fn refusal(&self) -> anyhow::Error {
         match serde_json::from_slice::<Problem>(&self.body) {
             Ok(problem) => anyhow::anyhow!("the server answered {} ({}): {}", self.status, problem.code, problem.title),
@@ -148,7 +149,7 @@ impl Socket {
         }
     }
 
-    /// Says goodbye and waits for the server's, so that it has read everything before.
+    /// Closes the stream and waits for the server's close frame, so that the server has read everything before.
     pub(super) async fn close(mut self) -> Result<()> {
         self.sender.close().await;
         let goodbye = async { while matches!(self.receiver.next().await, Received::Frame(_)) {} };

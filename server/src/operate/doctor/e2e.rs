@@ -23,12 +23,12 @@ use super::connect::{Server, Socket};
 use super::invites::Invites;
 use super::person::Person;
 
-/// As long as a short text is after padding and encryption.
+/// The length of a short text after padding and encryption.
 const MESSAGE_BYTES: usize = 1_024;
 
-/// How often it is looked whether an acknowledged message is gone: fewer times than a device may connect at once.
+/// How often to check that an acknowledged message is gone: fewer times than a device can connect at once.
 const LOOKS: u32 = 20;
-/// Between two such looks.
+/// The interval of these checks.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// One step, as it is printed.
@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(250);
 struct Step<'a> {
     step: &'a str,
     outcome: &'a str,
-    /// From its beginning to its end, connections included.
+    /// The duration of the step, including connections.
     millis: f64,
     text: &'a str,
 }
@@ -48,7 +48,7 @@ struct Report {
 }
 
 impl Report {
-    /// Notes what came of a step that began then.
+    /// Records the outcome of a step that started then.
     fn note(&mut self, step: &str, begun: Instant, outcome: &Result<String>) {
         let millis = begun.elapsed().as_secs_f64() * 1_000.0;
         let (outcome, text) = match outcome {
@@ -64,7 +64,7 @@ impl Report {
         }
     }
 
-    /// Does a step, notes it, and gives what it gave besides its text.
+    /// Runs a step, records it, and returns its result besides its text.
     async fn step<T>(&mut self, step: &str, work: impl Future<Output = Result<(T, String)>>) -> Result<T, Failed> {
         self.step_since(step, Instant::now(), work).await
     }
@@ -84,13 +84,13 @@ impl Report {
     }
 }
 
-/// A step failed, and was noted.
+/// A step failed and was recorded.
 struct Failed;
 
-/// Plays it, prints it and cleans up.
+/// Runs all steps, prints them and cleans up.
 ///
 /// # Errors
-/// When nothing could be begun; the text is for the operator.
+/// An error for the operator if nothing could be started.
 pub(super) fn run(args: &DoctorArgs, data: Option<&Path>) -> Result<ExitCode> {
     let authority = data.map(|data| data.join("tls/ca.pem"));
     let server = Server::new(&args.url, args.ca.as_deref(), authority.as_deref())?;
@@ -124,7 +124,7 @@ async fn about(server: &Server) -> Result<(ServerInfo, String)> {
     Ok((facts, text))
 }
 
-/// Makes two people, has them play, and deletes them whatever came of it.
+/// Creates two people, lets them play, and deletes them in any case.
 async fn accounts(
     server: &Server,
     facts: &ServerInfo,
@@ -163,7 +163,7 @@ async fn accounts(
     outcome.and(left)
 }
 
-/// Two people with keys, nothing of whom is sent yet.
+/// Creates two people with keys without sending anything.
 fn people(facts: &ServerInfo, invites: &mut Invites, data: Option<&Path>) -> Result<[Person; 2]> {
     if facts.registration == RegistrationPolicy::Closed {
         bail!(
@@ -178,7 +178,7 @@ fn people(facts: &ServerInfo, invites: &mut Invites, data: Option<&Path>) -> Res
     Ok([person()?, person()?])
 }
 
-/// Comes back when the program is told to end.
+/// Returns when the program is told to end.
 async fn stopped() -> anyhow::Error {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
@@ -216,7 +216,7 @@ async fn play(
     let number = MessageNumber(welcome.highest_number.0.saturating_add(1));
     let begun = Instant::now();
     report.step("send", send(&mut from, number, recipient, &ciphertext)).await?;
-    // Counted from when it was sent: it may have arrived before the sender was told.
+    // Measured from the sending, because the message can arrive before the sender gets its answer.
     let row = report.step_since("deliver", begun, deliver(&mut to, number, sender, &ciphertext)).await?;
     report
         .step("ack", async {
@@ -230,8 +230,7 @@ async fn play(
     report.step("delete", async { Ok(((), delete(server, sender, recipient).await?)) }).await
 }
 
-/// Comes back until nothing waits any more: an acknowledgement is stored a moment after it came, and a goodbye does not
-/// wait for that.
+/// Connects again until nothing waits. An ack is stored a moment after it arrived, and closing does not wait for that.
 async fn emptied(server: &Server, recipient: &Person) -> Result<()> {
     for _ in 0..LOOKS {
         let (to, welcome) = connect(server, recipient).await?;
@@ -328,10 +327,10 @@ async fn delete(server: &Server, sender: &mut Person, recipient: &mut Person) ->
     Ok("both accounts are gone".to_owned())
 }
 
-/// `sealpost-server doctor --ready`: whether the running server can do its work, in one line.
+/// Runs `sealpost-server doctor --ready`: prints in one line whether the running server is ready.
 ///
 /// # Errors
-/// When it cannot, or cannot be asked.
+/// An error if it is not ready or cannot be asked.
 pub(super) fn ready(args: &DoctorArgs, data: Option<&Path>) -> Result<ExitCode> {
     let authority = data.map(|data| data.join("tls/ca.pem"));
     let server = Server::new(&args.url, args.ca.as_deref(), authority.as_deref())?;
