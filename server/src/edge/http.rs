@@ -1,7 +1,7 @@
 //! The adapter between actix and the services. A handler decodes, calls one method, and encodes.
 //!
-//! Endpoints are declared in `sealpost_api`. Each resource's file binds its endpoints to handlers and limits, and [`routes`]
-//! puts them together. [`app`] builds the whole application for one worker.
+//! Endpoints are declared in `sealpost_api`. Each resource's file binds its endpoints to handlers and limits, and the
+//! module [`mod@routes`] puts them together. [`app`] builds the whole application for one worker.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
