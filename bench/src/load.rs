@@ -3,6 +3,7 @@
 //! Nothing is switched off: accounts, tokens, device lists, limits, quotas and durable stores are as in production, and
 //! `config/load.toml` only raises the limits. A single lost, doubled or altered message fails the run.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -11,6 +12,7 @@ use clap::{Args, ValueEnum};
 use crate::docs;
 use crate::rig::{RigOptions, Transport, cores, runtime};
 
+mod against;
 mod backlog;
 pub(crate) mod idle;
 pub(crate) mod latency;
@@ -34,7 +36,9 @@ EXAMPLES
   On MongoDB, with a tenth of the messages:
       bench load --mongodb mongodb://127.0.0.1:27017 --messages 20000
   What docs/performance.md shows:
-      bench load --write")]
+      bench load --write
+  This build beside another, in one run:
+      bench load --against ../before/target/release --measure store,drain,online --transport ws")]
 pub(crate) struct Options {
     #[command(flatten)]
     rig: RigOptions,
@@ -74,6 +78,16 @@ pub(crate) struct Options {
     /// Messages of the backlog: far more than the server's caches hold.
     #[arg(long, default_value_t = 400_000, value_name = "N")]
     backlog: u64,
+    /// Compares this build with another: the folder of its bench and sealpost-server. Each is measured by its own bench, in
+    /// alternation, and medians are compared.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["write", "doctor", "repeats"])]
+    against: Option<PathBuf>,
+    /// Rounds of the comparison, of which the medians count.
+    #[arg(long, default_value_t = 7, requires = "against", value_name = "N")]
+    rounds: u64,
+    /// With --against and --check: how much more than the other build this one may cost in any figure.
+    #[arg(long, default_value_t = 1.05, requires = "against", value_name = "RATIO")]
+    cost_max: f64,
     /// One JSON object a measure instead of the tables.
     #[arg(long)]
     json: bool,
@@ -149,6 +163,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         options.rig.mongodb.is_none() || !options.measure.contains(&Kind::Backlog),
         "backlog drops the pages of a data folder from memory, and MongoDB has none here"
     );
+    if let Some(other) = &options.against {
+        return against(options, other);
+    }
     let mut measures = Measures::new(options);
     runtime()?.block_on(measures.all())?;
     let measures = measures.into_inner();
@@ -170,4 +187,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let missed = verdicts.iter().any(|verdict| !verdict.met());
     Ok(if !spoiled.is_empty() || (options.check && missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Compares this build with another.
+fn against(options: &Options, other: &Path) -> Result<ExitCode> {
+    ensure!(options.rounds > 0, "--rounds must be at least 1");
+    let lines = against::compare(options, other)?;
+    if options.json {
+        lines.iter().for_each(|line| println!("{}", line.json()));
+    } else {
+        print!("{}", against::table(&lines, options.rounds));
+    }
+    let dearer = lines.iter().any(|line| line.cost > options.cost_max);
+    Ok(if options.check && dearer { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

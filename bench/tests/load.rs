@@ -77,6 +77,19 @@ mod tests {
     }
 
     #[test]
+    fn two_builds_are_compared_figure_by_figure() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+        let folder = PathBuf::from(env!("CARGO_BIN_EXE_bench")).parent().unwrap().to_owned();
+        command.args(["load", "--unpinned", "--json", "--pairs", "2", "--measure", "store", "--transport", "ws"]);
+        let output = command.args(["--messages", "40", "--rounds", "2", "--against"]).arg(folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let objects = objects(&output);
+        let rate = objects.iter().find(|object| object["figure"] == "rate").unwrap();
+        let (ours, theirs) = (rate["ours"].as_f64().unwrap(), rate["theirs"].as_f64().unwrap());
+        assert!((rate["cost"].as_f64().unwrap() - theirs / ours).abs() < 1e-9, "{rate}");
+    }
+
+    #[test]
     fn a_message_that_is_lost_doubled_or_altered_fails_the_run() {
         for (doctor, noticed) in [("lose", "lost"), ("double", "doubled"), ("alter", "altered")] {
             let output = bench(&["--measure", "drain", "--transport", "ws", "--messages", "30", "--doctor", doctor]);
