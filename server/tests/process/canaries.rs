@@ -179,7 +179,7 @@ const PANICS: &str = "SEALPOST_TEST_PANICS";
 /// What a process says that panics under the server's own hook: this very test program, called again.
 fn panic_in_a_process(payload: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "process::canaries::a_panic_is_told_by_its_place", "--nocapture"])
+        .args(["--exact", "canaries::a_panic_is_told_by_its_place", "--nocapture"])
         .env(PANICS, payload)
         .output()
         .unwrap();

@@ -134,7 +134,7 @@ async fn cut(count: usize, start: impl FnOnce(&mut World, &str) -> Running) -> C
 
 /// The control: the same server without a single sync.
 fn start_without_syncs(world: &mut World, config: &str) -> Running {
-    let name = "process::power::threat_15_power_cuts_lose_nothing_that_was_accepted";
+    let name = "power::threat_15_power_cuts_lose_nothing_that_was_accepted";
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", &format!("{NEVER_SYNC}=\"$*\" exec \"$0\" --exact {name} --nocapture")])
