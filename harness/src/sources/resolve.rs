@@ -58,15 +58,16 @@ fn follow(tree: &Tree, from: usize, path: &[String], seen: &mut Seen) -> Option<
 ///
 /// A module and another item may bear the same name: a path that goes on means the module.
 fn look_up(tree: &Tree, module: usize, name: &str, last: bool, seen: &mut Seen) -> Option<Place> {
-    if !seen.insert((module, name.to_owned())) {
-        return None;
-    }
     let here = tree.modules.get(module)?;
     let item = here.items.contains(name).then_some(Place::Item(module));
     let child = here.children.get(name).map(|child| Place::Module(*child));
     let own = if last { item.or(child) } else { child.or(item) };
+    // Only a name that another one stands for can lead in a circle. A path and what it leads to may share their modules.
+    if own.is_some() || !seen.insert((module, name.to_owned())) {
+        return own;
+    }
     let import = |import: &Import| follow(tree, module, &import.path, &mut seen.clone());
-    own.or_else(|| here.imports.iter().filter(|one| one.name.as_deref() == Some(name)).find_map(import)).or_else(|| {
+    here.imports.iter().filter(|one| one.name.as_deref() == Some(name)).find_map(import).or_else(|| {
         here.imports.iter().filter(|one| one.name.is_none()).find_map(|glob| {
             let Place::Module(target) = follow(tree, module, &glob.path, &mut seen.clone())? else { return None };
             look_up(tree, target, name, last, &mut seen.clone())
